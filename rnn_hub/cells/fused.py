@@ -1,0 +1,111 @@
+"""torch's fused recurrent kernels (oneDNN, cuDNN) under the meaning of our mask. The only file that asks for a backend.
+
+A kernel knows no mask, and a `PackedSequence` leaves the fast kernels on a CPU. Instead, ragged sequences are moved to
+the start of their rows, and one more input feature, 1 on padding, closes the input gate and opens the forget gate there
+(for a GRU: the update gate), which freezes the cell state exactly: sigmoid(-1e4) is 0 and sigmoid(1e4) is 1.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from rnn_hub.cells.base import State
+
+GATE_SIGNS = {"lstm": (-1.0, 1.0, 0.0, 0.0), "gru": (0.0, 1.0, 0.0), "rnn_tanh": (0.0,), "rnn_relu": (0.0,)}
+"""For each kernel and gate, the sign of the weight that the feature 'is padding' has."""
+
+CLOSED = 1e4
+
+
+def usable(x: Tensor) -> bool:
+    """Whether a fused kernel can run: there is something to run on, and nobody traces the graph."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
+        return False
+    return x.shape[1] > 0 and x.shape[0] > 0
+
+
+def scan(
+    kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor | None
+) -> "tuple[Tensor, State]":
+    """All steps of one layer in one direction. Arguments and result as in `Cell.scan`."""
+    if mask is not None:
+        mask = mask.bool()
+        if bool(mask.all()):
+            mask = None
+    if x.shape[1] == 1 and mask is None:
+        return _step(kernel, weights, x, state)
+    if mask is None:
+        return _run(kernel, weights, x, state)
+    return _ragged(kernel, weights, x, state, mask)
+
+
+def _ragged(
+    kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor
+) -> "tuple[Tensor, State]":
+    """The masked scan: real positions first in each row, frozen after them, outputs put back where they belong."""
+    order = None
+    if not bool((mask[:, :-1] >= mask[:, 1:]).all()):
+        order = torch.argsort(mask.logical_not().byte(), dim=1, stable=True)
+        x = x.take_along_dim(order[..., None], dim=1)
+    lengths = mask.sum(dim=1)
+    longest = int(lengths.max())
+    if longest == 0:
+        return x.new_zeros(*x.shape[:2], state[0].shape[-1]), state
+    real = torch.arange(longest, device=x.device) < lengths[:, None]
+    inputs = torch.where(real[..., None], x[:, :longest], 0)
+    if not bool(real.all()) and any(GATE_SIGNS[kernel]):
+        inputs = torch.cat([inputs, (~real)[..., None].to(x.dtype)], dim=-1)
+        weights = _with_padding_feature(kernel, weights)
+    output, after = _run(kernel, weights, inputs, state)
+    hidden = output.take_along_dim((lengths - 1).clamp(min=0)[:, None, None], dim=1)[:, 0].to(state[0].dtype)
+    hidden = torch.where(lengths[:, None] > 0, hidden, state[0])
+    output = torch.where(real[..., None], output, 0)
+    if longest < x.shape[1]:
+        output = torch.nn.functional.pad(output, (0, 0, 0, x.shape[1] - longest))
+    if order is not None:
+        output = output.take_along_dim(order.argsort(dim=1)[..., None], dim=1)
+    return output, (hidden, *after[1:])
+
+
+def _with_padding_feature(kernel: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The input weights with one more column, constant: the gates that padding closes and opens."""
+    weight = weights["weight_ih"]
+    signs = torch.tensor(GATE_SIGNS[kernel], dtype=weight.dtype, device=weight.device) * CLOSED
+    column = signs.repeat_interleave(weight.shape[0] // len(signs))[:, None]
+    return {**weights, "weight_ih": torch.cat([weight, column], dim=1)}
+
+
+def _run(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State") -> "tuple[Tensor, State]":
+    """The kernel itself, without a mask."""
+    dtype = _compute_dtype(x, weights)
+    flat = [weights[name].to(dtype) for name in _names(weights)]
+    initial = tuple(part.to(dtype)[None].contiguous() for part in state)
+    run = getattr(torch, kernel)
+    output, *after = run(
+        x.to(dtype), initial if kernel == "lstm" else initial[0], flat, len(flat) > 2, 1, 0.0, True, False, True
+    )
+    return output.to(x.dtype), tuple(part[0].to(old.dtype) for part, old in zip(after, state, strict=True))
+
+
+def _step(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State") -> "tuple[Tensor, State]":
+    """One step by torch's cell kernels, which, unlike the sequence kernels, reorder no weights."""
+    dtype = _compute_dtype(x, weights)
+    flat = [weights[name].to(dtype) for name in _names(weights)]
+    initial = tuple(part.to(dtype) for part in state)
+    after = getattr(torch, f"{kernel}_cell")(x[:, 0].to(dtype), initial if kernel == "lstm" else initial[0], *flat)
+    after = after if isinstance(after, tuple) else (after,)
+    return after[0][:, None].to(x.dtype), tuple(part.to(old.dtype) for part, old in zip(after, state, strict=True))
+
+
+def _names(weights: Mapping[str, Tensor]) -> list[str]:
+    return [name for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in weights]
+
+
+def _compute_dtype(x: Tensor, weights: Mapping[str, Tensor]) -> torch.dtype:
+    """The weights' dtype, or what autocast asks for."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.get_autocast_dtype(x.device.type)
+    return weights["weight_hh"].dtype

@@ -1,0 +1,36 @@
+"""The plain loop over a cell's steps: the meaning of the mask, and what every faster path must equal."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from rnn_hub.cells.base import Cell, State
+
+
+def scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) -> "tuple[Tensor, State]":
+    """Runs `cell.step` over time. Shapes as in `Cell.scan`; no branch depends on data, so it can be traced."""
+    if x.shape[1] == 0:
+        return x.new_zeros(x.shape[0], 0, state[0].shape[-1]), state
+    if mask is not None:
+        mask = mask.bool()
+        x = torch.where(mask[..., None], x, 0)
+    steps = zip(*(projected.unbind(1) for projected in cell.project(x, state)), strict=True)
+    outputs = []
+    for t, inputs in enumerate(steps):
+        output, after = cell.step(inputs, state)
+        if mask is None:
+            state = after
+        else:
+            state = freeze(mask[:, t], after, state)
+            output = torch.where(mask[:, t, None], output, 0)
+        outputs.append(output)
+    return torch.stack(outputs, dim=1).to(x.dtype), state
+
+
+def freeze(keep: Tensor, after: "State", before: "State") -> "State":
+    """Takes the new state where `keep` (B,) is true, and the old one elsewhere."""
+    return tuple(
+        torch.where(keep.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in zip(after, before, strict=True)
+    )

@@ -1,0 +1,1 @@
+"""Layers: how steps become a network."""
