@@ -1,0 +1,35 @@
+"""RnnPreTrainedModel: what every model of ours has in common."""
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+
+from rnn_hub.layers.stack import RnnStack
+
+
+class RnnPreTrainedModel(PreTrainedModel):
+    """Initialization of every parameter, gradient checkpointing, and an `RnnCache` instead of a cache of keys."""
+
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _is_stateful = True
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        """`prepare_inputs_for_generation` makes the cache."""
+        return False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Recurrent weights as their cell says, embeddings normal, matrices Glorot, biases 0."""
+        if isinstance(module, RnnStack):
+            module.reset_parameters()
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        else:
+            super()._init_weights(module)

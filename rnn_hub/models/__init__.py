@@ -1,0 +1,1 @@
+"""Models: which network answers which question."""

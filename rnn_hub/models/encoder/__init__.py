@@ -1,0 +1,1 @@
+"""The encoder family: tokens to a state for each position."""

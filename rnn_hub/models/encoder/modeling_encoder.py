@@ -1,0 +1,85 @@
+"""A recurrent encoder of tokens."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers.utils import ModelOutput
+
+from rnn_hub.layers.dropout import SequenceDropout
+from rnn_hub.layers.stack import RnnStack, StackState
+from rnn_hub.modeling_utils import RnnPreTrainedModel
+from rnn_hub.models.encoder.configuration_encoder import RnnEncoderConfig
+
+
+@dataclass
+class RnnEncoderOutput(ModelOutput):
+    """What an encoder returns.
+
+    Shapes: last_hidden_state (B, T, D), 0 at padding; pooler_output (B, D'), the last layer's final hidden states, both
+    directions side by side; state: the final state of every layer and direction.
+    """
+
+    last_hidden_state: Tensor | None = None
+    pooler_output: Tensor | None = None
+    state: StackState | None = None
+
+
+class RnnEncoderModel(RnnPreTrainedModel):
+    """Embedded tokens through a recurrent stack, in one or two directions.
+
+    A batch may be padded on either side; padding changes nothing. A row without any real token is an error when the
+    model is not training, since nothing can be said about it.
+    """
+
+    config_class = RnnEncoderConfig
+
+    def __init__(self, config: RnnEncoderConfig):
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
+        self.embedding_dropout = SequenceDropout(config.embedding_dropout, config.variational_dropout)
+        self.stack = RnnStack(
+            config.embedding_size,
+            config.hidden_size,
+            config.num_layers,
+            bidirectional=config.bidirectional,
+            merge=config.merge,
+            **config.stack_options(),
+        )
+        self.dropout = SequenceDropout(config.dropout, config.variational_dropout)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The token embedding."""
+        return self.embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replaces the token embedding."""
+        self.embeddings = value
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        state: StackState | None = None,
+        **kwargs: object,
+    ) -> RnnEncoderOutput:
+        """Encodes a batch.
+
+        Args:
+            input_ids: (B, T); or inputs_embeds (B, T, embedding_size).
+            attention_mask: (B, T), 1 at real tokens.
+            state: the state to start from.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("pass either input_ids or inputs_embeds")
+        if attention_mask is not None and not self.training and not torch.compiler.is_compiling():
+            empty = (attention_mask.sum(dim=1) == 0).nonzero().flatten().tolist()
+            if empty:
+                raise ValueError(f"row {empty[0]} of the batch holds only padding: leave empty sources out")
+        x = self.embedding_dropout(self.embeddings(input_ids) if inputs_embeds is None else inputs_embeds)
+        hidden, state = self.stack(x, attention_mask, state)
+        directions = len(self.stack.directions)
+        summary = torch.cat([layer[0] for layer in state[-directions:]], dim=-1).to(hidden.dtype)
+        return RnnEncoderOutput(last_hidden_state=self.dropout(hidden), pooler_output=summary, state=state)
