@@ -1,0 +1,1 @@
+"""From rows to batches; nothing here knows a model."""
