@@ -13,17 +13,17 @@ from rnn_hub.cache import RnnCache
 from rnn_hub.layers.bridge import Bridge
 from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.dropout import SequenceDropout
+from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
 from rnn_hub.modeling_utils import RnnPreTrainedModel
 from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
-
-IGNORED = -100
 
 
 class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
     """Any encoder, and a recurrent decoder that attends to it (or, with `attention_type=None`, only starts from it).
 
-    `generate()` works unchanged. Beams of one source share its encoding: `encoder_outputs` are never repeated.
+    `generate()` works unchanged. Beams of one source share its encoding: `encoder_outputs` are never repeated. In training
+    with labels no logits are returned: the loss is computed without ever holding all of them.
 
     Args:
         config: an `RnnSeq2SeqConfig`.
@@ -152,10 +152,9 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         )
         if past_key_values is not None:
             past_key_values.update(state, embedded.shape[1])
-        logits = self.lm_head(hidden)
         return Seq2SeqLMOutput(
-            loss=None if labels is None else self._loss(logits, labels, num_items_in_batch),
-            logits=logits,
+            loss=None if labels is None else self._loss(hidden, labels, num_items_in_batch),
+            logits=None if labels is not None and self.training else self.lm_head(hidden),
             past_key_values=past_key_values,
             cross_attentions=(weights[:, None],) if output_attentions and weights is not None else None,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
@@ -189,15 +188,10 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         mask = attention_mask[..., None].to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
-    def _loss(self, logits: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
-        loss = F.cross_entropy(
-            logits.flatten(0, 1).float(),
-            labels.flatten(),
-            ignore_index=IGNORED,
-            label_smoothing=self.config.label_smoothing if self.training else 0.0,
-            reduction="mean" if items is None else "sum",
-        )
-        return loss if items is None else loss / items
+    def _loss(self, hidden: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
+        smoothing = self.config.label_smoothing if self.training else 0.0
+        loss = linear_cross_entropy(hidden, self.lm_head.weight, self.lm_head.bias, labels, smoothing)
+        return loss / ((labels != IGNORED).sum().clamp(min=1) if items is None else items)
 
     @torch.no_grad()
     def _sample_inputs(
