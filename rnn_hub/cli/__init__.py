@@ -1,0 +1,103 @@
+"""The command line: ``rnn-hub list | train | evaluate | predict | demo | bench``. Heavy imports wait for their command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rnn_hub.errors import RnnHubError
+
+PROGRAM = "rnn-hub"
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets ``run`` to "module:function" below ``rnn_hub.cli``."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Recurrent networks in the Hugging Face ecosystem: train, evaluate, predict, share.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    command = commands.add_parser("list", help="name the released models")
+    command.add_argument("--folder", default=None, help="where the model folders are (default: model_cards)")
+    command.add_argument("--json", action="store_true", help="print one JSON list")
+    command.set_defaults(run="released:list_models")
+
+    command = commands.add_parser("train", help="train a model from a recipe")
+    command.add_argument("recipe", help="a YAML file, a model folder, or a released model's name")
+    command.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as training.learning_rate=1e-3"
+    )
+    command.set_defaults(run="train:train")
+
+    command = commands.add_parser("evaluate", help="measure a model on a split of a data set")
+    command.add_argument("model", help="a model folder or a name on the Hub")
+    command.add_argument("--dataset", help="what load_dataset takes (default: the recipe's)")
+    command.add_argument("--name", help="configuration of the data set")
+    command.add_argument(
+        "--split", default=None, help="such as validation or test (default: the recipe's test split)"
+    )
+    command.add_argument(
+        "--columns", nargs="+", metavar="role=column", default=[], help="such as source=en target=de"
+    )
+    command.add_argument("--task", help="the task, where the model has no recipe")
+    command.add_argument("--batch-size", type=int, default=64, help="examples a batch (default: 64)")
+    command.add_argument("--limit", type=int, help="only the first N examples")
+    command.add_argument("--num-beams", type=int, help="beams (default: the model's generation config)")
+    command.add_argument("--length-penalty", type=float, help="exponent of the length in a beam's score")
+    command.add_argument("--max-new-tokens", type=int, help="longest output")
+    command.add_argument("--device", help="such as cpu or cuda")
+    command.add_argument("--output", help="write the predictions to this file, one a line")
+    command.add_argument(
+        "--record", action="store_true", help="add the figures to the model folder's results and card"
+    )
+    command.set_defaults(run="evaluate:evaluate")
+
+    command = commands.add_parser("predict", help="run a model on text")
+    command.add_argument("model", help="a model folder or a name on the Hub")
+    command.add_argument(
+        "input", nargs="*", help="text, or one file with a text a line; standard input if absent"
+    )
+    command.add_argument("--num-beams", type=int, help="beams (default: the model's generation config)")
+    command.add_argument("--n-best", type=int, default=1, help="print the N best with their scores")
+    command.add_argument("--batch-size", type=int, default=32, help="texts a batch (default: 32)")
+    command.add_argument("--max-new-tokens", type=int, help="longest output")
+    command.add_argument("--device", help="such as cpu or cuda")
+    command.set_defaults(run="predict:predict")
+
+    command = commands.add_parser("demo", help="start the Gradio demo")
+    command.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, help="port (default: the first free one from 7860)")
+    command.add_argument("--share", action="store_true", help="make a public link")
+    command.set_defaults(run="demo:demo")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, or 2 for an error that the user can mend, or 130 when interrupted."""
+    options = build_parser().parse_args(arguments)
+    try:
+        import importlib
+
+        module, _, function = options.run.partition(":")
+        getattr(importlib.import_module(f"rnn_hub.cli.{module}"), function)(options)
+    except RnnHubError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # The reader of standard output has gone (``| head``): nothing to tell, and nothing left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except KeyboardInterrupt as interrupt:
+        print(f"{PROGRAM}: interrupted{f'; {interrupt}' if str(interrupt) else ''}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+    return USAGE_ERROR

@@ -1,0 +1,133 @@
+"""``rnn-hub evaluate MODEL --dataset D --split S``: the last line of standard output is one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rnn_hub.cli.console import quiet
+from rnn_hub.errors import RnnHubError
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Predict a split, score it, print the figures."""
+    quiet()
+    from rnn_hub.tasks import load_task
+
+    recipe = read_recipe(options.model)
+    task = load_task(options.task or recipe.get("task") or _no_task(options.model))
+    dataset = _dataset(task, recipe, options)
+    split = options.split or dataset.test
+    if not split:
+        raise RnnHubError("which split? The recipe names no test split: give --split")
+    rows = task.load(dataset, split)
+    if options.limit is not None:
+        if options.limit < 1:
+            raise RnnHubError(f"--limit must be at least 1, not {options.limit}")
+        rows = rows.select(range(min(options.limit, len(rows))))
+    model, processor = task.load_model(options.model)
+    if options.device:
+        model.to(options.device)
+    started = time.perf_counter()
+    predictions = task.predict(
+        model,
+        processor,
+        task.inputs(rows, dataset),
+        batch_size=options.batch_size,
+        progress=True,
+        **generation_options(options),
+    )
+    seconds = time.perf_counter() - started
+    scores = task.score(predictions, task.references(rows, dataset), dataset)
+    if options.output:
+        Path(options.output).write_text(
+            "".join(f"{' '.join(str(p).split())}\n" for p in predictions), encoding="utf-8"
+        )
+    result = {
+        "model": options.model,
+        "dataset": options.dataset or dataset.path,
+        "split": split,
+        "examples": len(rows),
+        "seconds": round(seconds, 3),
+        "metrics": scores.values,
+        "signature": scores.signature,
+    }
+    if options.record:
+        record(Path(options.model), recipe, result)
+    print(json.dumps(result, ensure_ascii=False))
+
+
+def read_recipe(model: str) -> dict[str, Any]:
+    """The recipe beside a model, from its folder or its Hub repository; an empty one if there is none."""
+    from rnn_hub.training.recipes import parse_yaml
+
+    file = Path(model) / "recipe.yaml"
+    if not Path(model).exists():
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        try:
+            file = Path(hf_hub_download(model, "recipe.yaml"))
+        except HFValidationError as error:
+            raise RnnHubError(f"there is no model folder {model!r}, and it is no name on the Hub") from error
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            raise RnnHubError(
+                f"there is no model folder {model!r}, and the Hub does not give it: {error}"
+            ) from error
+    return parse_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def generation_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of generation that were given; the rest comes from the model's generation config."""
+    names = ("num_beams", "length_penalty", "max_new_tokens")
+    return {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+
+
+def record(folder: Path, recipe: dict[str, Any], result: dict[str, Any]) -> None:
+    """Add figures to the results and the card of a model folder, under the data set's public name."""
+    from rnn_hub.hub.model_card import write_card
+    from rnn_hub.training.checkpoints import write_atomically
+
+    path = folder / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    public = recipe.get("dataset", {}).get("path")
+    entry = {key: value for key, value in result.items() if key != "model"}
+    if public and Path(str(entry["dataset"])).exists():
+        entry["dataset"] = public
+    same = [other for other in results.get("evaluations", []) if _key(other) == _key(entry)]
+    results["evaluations"] = [other for other in results.get("evaluations", []) if other not in same] + [
+        entry
+    ]
+    write_card(folder, recipe, results)
+    write_atomically(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def _key(evaluation: dict[str, Any]) -> tuple:
+    return evaluation["dataset"], evaluation["split"]
+
+
+def _dataset(task: Any, recipe: dict[str, Any], options: argparse.Namespace) -> Any:
+    from rnn_hub.tasks.sections import build_section
+
+    section = dict(recipe.get("dataset") or {})
+    if options.dataset:
+        section["path"] = options.dataset
+    if options.name:
+        section["name"] = options.name
+    for pair in options.columns:
+        role, equals, column = pair.partition("=")
+        if not equals or role not in task.columns:
+            raise RnnHubError(
+                f"--columns takes role=column with the roles {', '.join(task.columns)}, not {pair!r}"
+            )
+        section[role] = column
+    if not section.get("path"):
+        raise RnnHubError(f"which data? {options.model} has no recipe that names any: give --dataset")
+    return build_section(task.dataset_section, section, "dataset")
+
+
+def _no_task(model: str) -> str:
+    raise RnnHubError(f"{model} has no recipe.yaml that names its task: give --task and --columns")

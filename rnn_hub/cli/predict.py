@@ -1,0 +1,55 @@
+"""``rnn-hub predict MODEL "text"``: the output for a text, for each line of a file, or for standard input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rnn_hub.cli.console import log_to_stderr, quiet
+from rnn_hub.cli.evaluate import generation_options, read_recipe
+from rnn_hub.errors import RnnHubError
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Print one line an input, or with ``--n-best N`` N lines of score, tab and text."""
+    texts = read_inputs(options.input)
+    if options.n_best < 1:
+        raise RnnHubError(f"--n-best must be at least 1, not {options.n_best}")
+    if options.batch_size < 1:
+        raise RnnHubError(f"--batch-size must be at least 1, not {options.batch_size}")
+    quiet()
+    log_to_stderr()
+    from rnn_hub.pipelines import pipeline
+
+    task = read_recipe(options.model).get("task", "translation")
+    pipe = pipeline(task, model=options.model, device=options.device)
+    arguments = {"batch_size": options.batch_size, **generation_options(options)}
+    if options.n_best > 1:
+        arguments |= {"num_return_sequences": options.n_best, "return_scores": True}
+        arguments.setdefault("num_beams", max(options.n_best, pipe.model.generation_config.num_beams or 1))
+    for start in range(0, len(texts), 64 * options.batch_size):
+        chunk = texts[start : start + 64 * options.batch_size]
+        for output in pipe(chunk, progress=len(chunk) > options.batch_size, **arguments):
+            for record in output if isinstance(output, list) else [output]:
+                score = f"{record['score']:.4f}\t" if "score" in record else ""
+                print(f"{score}{record['translation_text']}", flush=True)
+
+
+def read_inputs(words: list[str]) -> list[str]:
+    """The texts: the words as one text, the lines of a file that they name, or the lines of standard input."""
+    if words and words != ["-"]:
+        text = " ".join(words)
+        try:
+            is_file = len(words) == 1 and Path(text).is_file()
+        except (OSError, ValueError):
+            is_file = False
+        if not is_file:
+            return [text]
+        try:
+            return Path(text).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise RnnHubError(f"{text} is no text in UTF-8: {error.reason} at byte {error.start}") from error
+    if sys.stdin.isatty():
+        print("one text a line; end with Ctrl-D", file=sys.stderr)
+    return sys.stdin.read().splitlines()

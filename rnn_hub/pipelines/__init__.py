@@ -1,0 +1,41 @@
+"""Pipelines: plain text in, plain results out. ``pipeline("translation", model=...)`` builds one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rnn_hub.errors import RnnHubError
+
+if TYPE_CHECKING:
+    from transformers import Pipeline
+
+#: name of a pipeline -> "module:class"
+PIPELINES: dict[str, str] = {"translation": "rnn_hub.pipelines.translation:TranslationPipeline"}
+
+
+def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, **kwargs: Any) -> Pipeline:
+    """Build the pipeline of a task around a model.
+
+    Args:
+        task: a name in ``PIPELINES``.
+        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` too).
+        device: such as "cpu" or "cuda"; the default is transformers' own.
+        kwargs: defaults of each call, such as ``num_beams``.
+
+    Raises:
+        RnnHubError: an unknown task, or a model that cannot be loaded; the message says why.
+    """
+    if task not in PIPELINES:
+        raise RnnHubError(f"unknown pipeline {task!r}: the pipelines are {', '.join(sorted(PIPELINES))}")
+    import importlib
+
+    module, _, name = PIPELINES[task].partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    if isinstance(model, str) or hasattr(model, "__fspath__"):
+        from rnn_hub.pipelines.loading import load_pretrained
+
+        model, loaded = load_pretrained(cls.auto_model_class, str(model))
+        tokenizer = tokenizer or loaded
+    if tokenizer is None:
+        raise RnnHubError(f"pipeline({task!r}) needs a tokenizer beside a loaded model")
+    return cls(model=model, tokenizer=tokenizer, device=device, task=task, **kwargs)

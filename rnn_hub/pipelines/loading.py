@@ -1,0 +1,47 @@
+"""Loading a model and its tokenizer, with errors that say what is missing or broken."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from rnn_hub.errors import RnnHubError
+
+logger = logging.getLogger(__name__)
+
+_NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer.
+
+    Weights are read from safetensors only.
+
+    Raises:
+        RnnHubError: no such folder or Hub name, a missing file, damaged weights, a config with a wrong field.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        missing = [name for name in _NEEDED if not (folder / name).is_file()]
+        if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
+            missing.remove("model.safetensors")
+        if missing:
+            raise RnnHubError(f"the model folder {model!r} lacks {', '.join(missing)}")
+    elif folder.exists():
+        raise RnnHubError(f"{model!r} is a file: give the folder of a model")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        loaded = auto_class.from_pretrained(model, use_safetensors=True)
+    except SafetensorError as error:
+        raise RnnHubError(
+            f"the weights in {model!r} are damaged ({error}); fetch or train them again"
+        ) from error
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
+        raise RnnHubError(f"cannot load the model {model!r}{where}: {reason}") from error
+    return loaded.eval(), tokenizer

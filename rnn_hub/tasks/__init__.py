@@ -1,0 +1,27 @@
+"""The tasks by name: the index of what the project can do. Importing this package imports no task."""
+
+from __future__ import annotations
+
+import importlib
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from rnn_hub.errors import RnnHubError
+
+if TYPE_CHECKING:
+    from rnn_hub.tasks.base import Task
+
+#: name of a task -> "module:class"; a new task is one file and one line here.
+TASKS: dict[str, str] = {
+    "translation": "rnn_hub.tasks.translation:TranslationTask",
+}
+
+
+def load_task(name: str) -> Task:
+    """Return the task called ``name``; an unknown name raises an error that lists the known ones."""
+    if name not in TASKS:
+        close = get_close_matches(str(name), TASKS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise RnnHubError(f"unknown task {name!r}: the tasks are {', '.join(sorted(TASKS))}{hint}")
+    module, _, attribute = TASKS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)()

@@ -1,0 +1,139 @@
+"""What a task is: the one object that joins columns, processor, collator, model, generation, metric and pipeline."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rnn_hub.data.loading import load_split
+from rnn_hub.errors import RnnHubError
+from rnn_hub.tasks.sections import check_keys
+
+
+@dataclass
+class DatasetSection:
+    """Which data a recipe uses. A task adds one field for each column that it reads.
+
+    Args:
+        path: what ``datasets.load_dataset`` takes: a name on the Hub or a local folder.
+        name: the configuration of the data set, where it has several.
+        train, validation, test: names of the splits.
+        license: licence of the data, for the model card.
+    """
+
+    path: str
+    name: str | None = None
+    train: str = "train"
+    validation: str | None = "validation"
+    test: str | None = "test"
+    license: str | None = None
+
+
+@dataclass
+class Scores:
+    """Metrics of a set of predictions: ``values`` by the field's names, and the ``signature`` that makes them comparable."""
+
+    values: dict[str, float]
+    signature: str
+
+
+class Task(ABC):
+    """A task over sequences; a subclass is one file in this folder.
+
+    Attributes:
+        name: name of the task in recipes and on the command line.
+        columns: fields of the dataset section that name columns, in the order of reading.
+        dataset_section, tokenizer_section: the dataclasses of these sections of a recipe.
+        model_type: the model that a recipe gets when it names none.
+        generation: defaults of generation, over which a recipe's section goes.
+        main_metric: the metric that selects a checkpoint; higher is better where ``greater_is_better``.
+        demo: module of the Gradio demo.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    dataset_section: ClassVar[type[DatasetSection]] = DatasetSection
+    tokenizer_section: ClassVar[type]
+    model_type: ClassVar[str]
+    generation: ClassVar[dict[str, Any]] = {}
+    main_metric: ClassVar[str]
+    greater_is_better: ClassVar[bool] = True
+    demo: ClassVar[str | None] = None
+
+    def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
+        """Load one split with the columns that the section names; what is missing raises an error that lists what exists."""
+        columns = tuple(getattr(dataset, role) for role in self.columns)
+        return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
+
+    @abstractmethod
+    def build_processor(
+        self, rows: Dataset, dataset: DatasetSection, tokenizer: Any
+    ) -> PreTrainedTokenizerBase:
+        """Train the tokenizer on the rows of the training split."""
+
+    @abstractmethod
+    def build_model(
+        self, fields: Mapping[str, Any], processor: PreTrainedTokenizerBase, generation: Mapping[str, Any]
+    ) -> PreTrainedModel:
+        """Build a model with fresh weights from the recipe's model section."""
+
+    @abstractmethod
+    def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
+        """Raise an error for whatever in these sections could not be built, before any work."""
+
+    @abstractmethod
+    def build_collator(
+        self, processor: PreTrainedTokenizerBase, dataset: DatasetSection, tokenizer: Any, training: bool
+    ) -> Callable[[list[dict]], dict]:
+        """Return the function from rows to a batch; augmentation is on only while ``training``."""
+
+    @abstractmethod
+    def lengths(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: DatasetSection) -> list:
+        """Return the length in elements of each row (or a pair of lengths), for bucketing."""
+
+    @abstractmethod
+    def inputs(self, rows: Dataset, dataset: DatasetSection) -> list:
+        """What the model is given of each row."""
+
+    @abstractmethod
+    def references(self, rows: Dataset, dataset: DatasetSection) -> list:
+        """What a prediction for each row is compared with."""
+
+    @abstractmethod
+    def predict(
+        self,
+        model: PreTrainedModel,
+        processor: PreTrainedTokenizerBase,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: bool = False,
+        **generation: Any,
+    ) -> list[Any]:
+        """Return the model's output for each input, in the order of the inputs."""
+
+    @abstractmethod
+    def score(self, predictions: Sequence[Any], references: Sequence[Any], dataset: DatasetSection) -> Scores:
+        """Compute the task's metrics of the predictions."""
+
+    @abstractmethod
+    def load_model(self, model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """Load a saved model and its processor from a folder or a Hub name."""
+
+
+def check_config_fields(config_class: type, values: Mapping[str, Any], where: str = "model") -> None:
+    """Raise an error if ``values`` has a key that is no field of the strict dataclass ``config_class``."""
+    known = {field.name for field in fields(config_class) if not field.name.startswith("_")}
+    check_keys(values, known | {"model_type"}, where)
+
+
+def require_split(dataset: DatasetSection, split: str) -> str:
+    """Return the name of the split ``train``, ``validation`` or ``test`` of a section, or raise if it names none."""
+    name = getattr(dataset, split)
+    if name is None:
+        raise RnnHubError(f"dataset.{split} names no split: set it in the recipe")
+    return name

@@ -1,0 +1,1 @@
+"""Training: recipes, a thin Trainer, checkpoints that survive a kill, and averages of weights."""

@@ -1,0 +1,97 @@
+"""TrainingArguments: transformers' Seq2SeqTrainingArguments, plus token batches, averages and a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import Seq2SeqTrainingArguments
+
+from rnn_hub.errors import RnnHubError
+
+
+@dataclass
+class TrainingArguments(Seq2SeqTrainingArguments):
+    """Arguments of a training. Every field of ``Seq2SeqTrainingArguments`` is there; these are added or differ.
+
+    Args:
+        tokens_per_batch: padded tokens (source and target) of a batch on one device; batches are then formed by
+            length, and 0 means ``per_device_train_batch_size`` examples of like length.
+        average_checkpoints: the final weights are the mean of those of this many checkpoints (0: the last step's).
+        average_last: average the last checkpoints; if False, those with the best validation metric.
+        ema_decay: keep an exponential moving average of the weights with this decay, for evaluation and as the
+            final weights (0: none).
+        early_stopping_patience: stop after this many evaluations without a better metric (0: never).
+        eval_examples: during training, generate for at most this many validation examples (0: all).
+        resume: continue from the last whole checkpoint of ``output_dir``, if there is one.
+    """
+
+    tokens_per_batch: int = 0
+    average_checkpoints: int = 0
+    average_last: bool = True
+    ema_decay: float = 0.0
+    early_stopping_patience: int = 0
+    eval_examples: int = 0
+    resume: bool = False
+    per_device_eval_batch_size: int = 64
+    lr_scheduler_type: str = "cosine"
+    logging_steps: float = 50
+    logging_nan_inf_filter: bool = False
+    save_strategy: str = "epoch"
+    eval_strategy: str = "epoch"
+    metric_for_best_model: str | None = None
+    remove_unused_columns: bool = False
+    use_cache: bool = True
+    predict_with_generate: bool = True
+    dataloader_pin_memory: bool | None = None
+    label_names: list[str] | None = field(default_factory=lambda: ["labels"])
+
+    def __post_init__(self) -> None:
+        """Check the added fields, keep every checkpoint that an average needs, then do as transformers does."""
+        if not 0.0 <= self.ema_decay < 1.0:
+            raise RnnHubError(f"training.ema_decay must be at least 0 and below 1, not {self.ema_decay}")
+        for name in ("tokens_per_batch", "average_checkpoints", "early_stopping_patience", "eval_examples"):
+            if getattr(self, name) < 0:
+                raise RnnHubError(f"training.{name} must not be negative, and is {getattr(self, name)}")
+        if self.average_checkpoints and self.save_strategy == "no":
+            raise RnnHubError("training.average_checkpoints needs checkpoints: set training.save_strategy")
+        if self.early_stopping_patience and self.eval_strategy == "no":
+            raise RnnHubError(
+                "training.early_stopping_patience needs evaluations: set training.eval_strategy"
+            )
+        if self.save_total_limit is not None:
+            self.save_total_limit = max(self.save_total_limit, self.average_checkpoints, 1)
+        pin_memory, self.dataloader_pin_memory = self.dataloader_pin_memory, False
+        super().__post_init__()
+        self.dataloader_pin_memory = self.device.type == "cuda" if pin_memory is None else pin_memory
+
+
+#: what a recipe's training section may say
+RECIPE_TRAINING_KEYS = frozenset(field.name for field in dataclasses.fields(TrainingArguments) if field.init)
+
+
+def build_arguments(
+    values: dict[str, Any], output_dir: Path, seed: int, main_metric: str, greater: bool
+) -> TrainingArguments:
+    """Turn a recipe's training section into arguments; checkpoints go to ``output_dir/checkpoints``.
+
+    Raises:
+        RnnHubError: a value that transformers refuses, with its reason.
+    """
+    values = {key: value for key, value in values.items() if key != "output_dir"}
+    values.setdefault("metric_for_best_model", main_metric)
+    values.setdefault(
+        "greater_is_better", greater if values["metric_for_best_model"] == main_metric else None
+    )
+    if not values.get("average_last", True):
+        values.setdefault("save_total_limit", None)
+    else:
+        values.setdefault("save_total_limit", max(2, values.get("average_checkpoints", 0)))
+    try:
+        return TrainingArguments(output_dir=str(output_dir / "checkpoints"), seed=seed, **values)
+    except RnnHubError:
+        raise
+    except (TypeError, ValueError, ImportError) as error:
+        raise RnnHubError(f"training: {error}") from error
