@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IGNORE_INDEX = -100  # a label that the loss does not count
+_MISSING = object()
 
 
 def pad_sequences(
@@ -104,16 +105,14 @@ class Seq2SeqCollator:
     ) -> None:
         if padding not in ("longest", "max_length"):
             raise RnnHubError(f"padding {padding!r} is unknown; choose longest or max_length")
-        if padding == "max_length" and (
-            max_source_length is None or (target_column and max_target_length is None)
-        ):
-            raise RnnHubError("padding to max_length needs max_source_length and max_target_length")
-        for name, limit in (
-            ("max_source_length", max_source_length),
-            ("max_target_length", max_target_length),
-        ):
+        limits = {"max_source_length": max_source_length}
+        if target_column is not None:
+            limits["max_target_length"] = max_target_length
+        for name, limit in limits.items():
             if limit is not None and limit < 1:
                 raise RnnHubError(f"{name} must be at least 1, not {limit}")
+            if limit is None and padding == "max_length":
+                raise RnnHubError(f"padding to max_length needs {name}")
         self.tokenizer = copy_tokenizer(tokenizer) if subword_dropout else tokenizer
         self.source_column, self.target_column = source_column, target_column
         self.max_source_length, self.max_target_length = max_source_length, max_target_length
@@ -137,7 +136,7 @@ class Seq2SeqCollator:
     def _encode(self, texts: list[str], limit: int | None, side: str) -> list[list[int]]:
         """Token ids of each text; a longer one keeps its first limit - 1 tokens and its `</s>`."""
         with subword_dropout(self.tokenizer, self.subword_dropout):
-            encoded = self.tokenizer(texts, return_attention_mask=False)["input_ids"]
+            encoded = self.tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
         if limit is None:
             return encoded
         too_long = sum(len(ids) > limit for ids in encoded)
@@ -159,8 +158,8 @@ class Seq2SeqCollator:
 
 
 def has_column(row: Mapping[str, Any], column: str) -> bool:
-    """Whether a row holds the column; a dot reaches into a dict."""
-    return _lookup(row, column) is not None
+    """Whether a row has the column; a dot reaches into a dict."""
+    return _lookup(row, column) is not _MISSING
 
 
 def read_column(row: Mapping[str, Any], column: str) -> str:
@@ -170,12 +169,10 @@ def read_column(row: Mapping[str, Any], column: str) -> str:
         RnnHubError: the row lacks the column, or it holds something else than text.
     """
     value = _lookup(row, column)
-    if value is None:
-        raise RnnHubError(
-            f"the row has no text in column {column!r}; its columns are {', '.join(map(str, row))}"
-        )
+    if value is _MISSING:
+        raise RnnHubError(f"there is no column {column!r}; the columns are {', '.join(map(str, row))}")
     if not isinstance(value, str):
-        raise RnnHubError(f"column {column!r} holds {type(value).__name__}, not text")
+        raise RnnHubError(f"column {column!r} holds {value!r:.60}, not text")
     return value
 
 
@@ -184,7 +181,7 @@ def _lookup(row: Mapping[str, Any], column: str) -> Any:
         return row[column]
     value: Any = row
     for part in column.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
     return value
 
 

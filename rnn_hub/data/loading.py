@@ -83,8 +83,10 @@ def _explain(path: str, split: str, name: str | None, error: Exception) -> str:
         return f"cannot load the dataset {path!r} from the Hub (no such name, or no network): {reason}"
     try:
         configurations = datasets.get_dataset_config_names(path)
-        if name not in (None, *configurations) or (name is None and len(configurations) > 1):
-            return f"{path} has no configuration {name!r}; name one of {', '.join(configurations)}"
+        if name is None and len(configurations) > 1:
+            return f"{path} has several configurations; give the name of one: {', '.join(configurations)}"
+        if name not in (None, *configurations):
+            return f"{path} has no configuration {name!r}; it has {', '.join(configurations)}"
         splits = datasets.get_dataset_split_names(path, name)
         if split.split("[")[0].split("+")[0] not in splits:
             return f"{path} has no split {split!r}; it has {', '.join(map(str, splits))}"

@@ -58,11 +58,9 @@ class BucketBatchSampler(Sampler[list[int]]):
     ) -> None:
         self.lengths = _as_table(lengths)
         if num_replicas < 1 or not 0 <= rank < num_replicas:
-            raise RnnHubError(f"rank {rank} of {num_replicas} processes: rank must be in 0..num_replicas-1")
+            raise RnnHubError(f"rank {rank} of {num_replicas} processes: ranks count from 0")
         if bucket_batches < 1 or round_to < 1:
-            raise RnnHubError(
-                f"bucket_batches ({bucket_batches}) and round_to ({round_to}) must be at least 1"
-            )
+            raise RnnHubError(f"bucket_batches={bucket_batches} and round_to={round_to} must be at least 1")
         self.num_replicas, self.rank = num_replicas, rank
         self.seed, self.shuffle = seed, shuffle
         self.bucket_batches, self.round_to = bucket_batches, round_to
@@ -218,15 +216,13 @@ class TokenBatchSampler(BucketBatchSampler):
         self, lengths: Lengths, max_tokens: int, max_sentences: int | None = None, **kwargs: Any
     ) -> None:
         if max_tokens < 1 or (max_sentences is not None and max_sentences < 1):
-            raise RnnHubError(
-                f"max_tokens ({max_tokens}) and max_sentences ({max_sentences}) must be at least 1"
-            )
+            raise RnnHubError(f"max_tokens={max_tokens} and max_sentences={max_sentences} must be at least 1")
         self.max_tokens, self.max_sentences = max_tokens, max_sentences
         super().__init__(lengths, **kwargs)
         too_long = np.flatnonzero(self.lengths.sum(axis=1) > max_tokens)
         if len(too_long):
             logger.warning(
-                "%d examples are longer than max_tokens=%d and get batches of their own; the first is number %d",
+                "%d examples exceed max_tokens=%d and get batches of their own; the first is number %d",
                 len(too_long),
                 max_tokens,
                 too_long[0],
@@ -265,9 +261,7 @@ def _as_table(lengths: Lengths) -> np.ndarray:
     if table.size == 0:
         raise RnnHubError("there is no example to batch: the dataset is empty")
     if table.min() < 0:
-        raise RnnHubError(
-            f"example {int(table.reshape(len(table), -1).min(axis=1).argmin())} has a negative length"
-        )
+        raise RnnHubError(f"a sequence has the negative length {table.min()}")
     return table.reshape(len(table), -1)
 
 

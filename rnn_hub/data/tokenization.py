@@ -100,8 +100,8 @@ def _check_training(texts: Sequence[str], backend: Tokenizer, vocab_size: int) -
     needed = len(SPECIAL_TOKENS) + len(BYTES) + len(alphabet)
     if vocab_size < needed:
         raise RnnHubError(
-            f"vocab_size {vocab_size} is too small: {len(SPECIAL_TOKENS)} special tokens, {len(BYTES)} bytes and "
-            f"the text's {len(alphabet)} characters need {needed}"
+            f"vocab_size {vocab_size} is too small: {len(SPECIAL_TOKENS)} special tokens, {len(BYTES)} bytes "
+            f"and the text's {len(alphabet)} characters need {needed}"
         )
 
 
@@ -118,7 +118,8 @@ def _with_bytes(backend: Tokenizer) -> Tokenizer:
         ordered = [*pieces[:first], *BYTES, *pieces[first:]]
         model["vocab"] = {piece: index for index, piece in enumerate(ordered)}
     else:
-        model["vocab"][first:first] = [[piece, BYTE_SCORE] for piece in BYTES]
+        learned = sorted(model["vocab"][first:])  # the trainer's own order differs from run to run
+        model["vocab"][first:] = [[piece, BYTE_SCORE] for piece in BYTES] + learned
     model["byte_fallback"] = True
     return Tokenizer.from_str(json.dumps(state))
 
@@ -158,9 +159,10 @@ def subword_dropout(tokenizer: "PreTrainedTokenizerFast", rate: float) -> Iterat
     """Segment words at random inside the block: noise that regularizes training.
 
     BPE: every merge is skipped with probability `rate` (BPE-dropout, Provilkov et al. 2020; 0.1 is
-    usual). Unigram: segmentations are sampled with temperature (subword regularization, Kudo 2018),
-    alpha = min(1, 0.1 / rate), at which words break about as often as in BPE of that rate. The
-    backend draws from its own source of chance, which no seed reaches.
+    usual). Unigram: segmentations are sampled in proportion to their probability to the power of
+    alpha = 1 / (1 + 7 rate) (subword regularization, Kudo 2018), at which texts grow about as much
+    as under BPE's dropout of that rate. The backend draws from its own source of chance, which no
+    seed reaches.
 
     The tokenizer itself changes for the time of the block, one block at a time in a process; work
     on a `copy_tokenizer` if other threads use it.
@@ -177,11 +179,10 @@ def subword_dropout(tokenizer: "PreTrainedTokenizerFast", rate: float) -> Iterat
     model = tokenizer.backend_tokenizer.model
     if not isinstance(model, models.BPE | models.Unigram):
         raise RnnHubError(f"subword dropout needs a BPE or Unigram tokenizer, not {type(model).__name__}")
-    attribute = "dropout" if isinstance(model, models.BPE) else "alpha"
-    value = rate if isinstance(model, models.BPE) else min(1.0, 0.1 / rate) if rate else None
+    attribute, value = ("dropout", rate) if isinstance(model, models.BPE) else ("alpha", 1 / (1 + 7 * rate))
     with _dropout_lock:
         before = getattr(model, attribute)
-        setattr(model, attribute, value or None)
+        setattr(model, attribute, value if rate else None)
         try:
             yield tokenizer
         finally:
