@@ -1,0 +1,64 @@
+"""Metrics by name: `evaluate` modules that need no network.
+
+`evaluate.load("sacrebleu")` fetches a script from the Hub; these are installed with the library. A
+metric is one class in one module here and one line in `METRICS`.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rnn_hub.errors import RnnHubError
+
+if TYPE_CHECKING:
+    from rnn_hub.metrics.base import OfflineMetric
+
+METRICS = {
+    "bleu": "rnn_hub.metrics.translation:Bleu",
+    "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
+    "chrf": "rnn_hub.metrics.translation:Chrf",
+}
+
+
+def load_metric(name: str) -> "OfflineMetric":
+    """The metric of that name, an `evaluate.Metric`: `.compute(predictions=..., references=...)`.
+
+    Raises:
+        RnnHubError: no such metric, listing those that exist.
+    """
+    if name not in METRICS:
+        raise RnnHubError(f"metric {name!r} is unknown; choose from {', '.join(sorted(METRICS))}")
+    module, _, class_name = METRICS[name].partition(":")
+    return getattr(import_module(module), class_name)()
+
+
+def compute_metrics(
+    names: Sequence[str], predictions: Sequence[Any], references: Sequence[Any], **options: Any
+) -> tuple[dict[str, float], str]:
+    """Several metrics over the same predictions: ({name: value}, signature).
+
+    Args:
+        names: of metrics.
+        predictions: one a example.
+        references: one a example, or a list of several.
+        options: what some metric takes, such as `language="de"`; each gets those it knows.
+
+    Raises:
+        RnnHubError: an unknown metric, an option that none of them takes, nothing to score, or
+            numbers of predictions and references that differ.
+    """
+    metrics = {name: load_metric(name) for name in names}
+    unknown = set(options).difference(*(metric.options for metric in metrics.values()))
+    if unknown:
+        raise RnnHubError(f"none of {', '.join(names)} takes {', '.join(sorted(unknown))}")
+    if not len(predictions):
+        raise RnnHubError("there is nothing to score: no predictions")
+    if len(predictions) != len(references):
+        raise RnnHubError(f"{len(predictions)} predictions do not match {len(references)} references")
+    values, signatures = {}, []
+    for name, metric in metrics.items():
+        chosen = {key: value for key, value in options.items() if key in metric.options}
+        result = metric.compute(predictions=list(predictions), references=list(references), **chosen)
+        values[name] = result[name]
+        signatures.append(f"{name}: {result['signature']}")
+    return values, "; ".join(signatures)
