@@ -1,4 +1,4 @@
-"""The command line: ``rnn-hub list | train | evaluate | predict | demo | bench``. Heavy imports wait for their command."""
+"""The command line, ``rnn-hub list | train | evaluate | predict | demo``; a command imports what it needs."""
 
 from __future__ import annotations
 

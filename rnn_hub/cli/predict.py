@@ -37,7 +37,7 @@ def predict(options: argparse.Namespace) -> None:
 
 
 def read_inputs(words: list[str]) -> list[str]:
-    """The texts: the words as one text, the lines of a file that they name, or the lines of standard input."""
+    """The texts: one text, the lines of a file that it names, or the lines of standard input."""
     if words and words != ["-"]:
         text = " ".join(words)
         try:

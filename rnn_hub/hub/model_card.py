@@ -1,7 +1,7 @@
 """Model cards: what a recipe says and what was measured, as the README of a model's repository.
 
-The generated part stands between two markers and is written anew each time; what a person writes below or above it
-stays. The metadata at the top of the file (licence, data set, model-index) is generated too.
+The generated part stands between two markers and is written anew each time; what a person writes below or
+above it stays. The metadata at the top of the file (licence, data set, model-index) is generated too.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, An
 
 
 def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCardData:
-    """The metadata of a card: language, licence, data set, and each measured figure as a model-index entry."""
+    """The metadata of a card: language, licence, data set, and the measured figures as a model-index."""
     task = recipe["task"]
     evaluations = [
         EvalResult(
@@ -157,11 +157,14 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     training = results.get("training")
     if not training:
         return f"With the recipe in this repository:\n\n{command}"
-    return (
-        f"{training['epochs']:g} epochs of {training['examples']:,} examples ({training['steps']:,} steps) in "
-        f"{training['seconds'] / 60:.0f} minutes on {training['processes']} {training['device'].upper()} process"
-        f"{'es' if training['processes'] > 1 else ''}, with the recipe in this repository:\n\n{command}"
+    amount = (
+        f"{training['epochs']:g} epochs of {training['examples']:,} examples ({training['steps']:,} steps)"
     )
+    processes = (
+        f"{training['processes']} {training['device'].upper()} process{'es'[: training['processes'] * 2 - 2]}"
+    )
+    minutes = f"{training['seconds'] / 60:.0f} minutes"
+    return f"{amount} in {minutes} on {processes}, with the recipe in this repository:\n\n{command}"
 
 
 def _evaluations(results: Mapping[str, Any]) -> str:
@@ -188,7 +191,7 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 def _limits(recipe: Mapping[str, Any]) -> str:
     limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
     return (
-        f"The model knows the vocabulary and the kind of text of `{recipe['dataset']['path']}` and little else; on other "
-        f"text its output is fluent more often than right. Inputs beyond {limit} subwords are cut. Its outputs repeat "
-        "whatever prejudice the data hold. Do not use it where an error matters."
+        f"The model knows the vocabulary and the kind of text of `{recipe['dataset']['path']}` and little else; "
+        f"on other text its output is fluent more often than right. Inputs beyond {limit} subwords are cut. Its "
+        "outputs repeat whatever prejudice the data hold. Do not use it where an error matters."
     )

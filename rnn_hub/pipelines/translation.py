@@ -20,18 +20,20 @@ _GENERATION_KEYS = frozenset(key for key in GenerationConfig().to_dict() if not 
 class TranslationPipeline(Pipeline):
     """Translates text with an encoder-decoder.
 
-    ``pipe("A dog runs.")`` gives ``[{"translation_text": "Ein Hund läuft."}]``, a list of texts one dictionary each.
-    With ``num_return_sequences`` above 1 every input gets a list of dictionaries, the best first.
+    ``pipe("A dog runs.")`` gives ``[{"translation_text": "Ein Hund läuft."}]``, a list of texts one
+    dictionary each. With ``num_return_sequences`` above 1 every input gets a list of dictionaries, the best
+    first.
 
-    A list is sorted by length in between, so that ``batch_size`` texts of one batch are of like length; the results
-    come in the order of the inputs. A text beyond the tokenizer's ``model_max_length`` is cut, with a warning. A text
-    without a word gives an empty translation.
+    A list is sorted by length in between, so that ``batch_size`` texts of one batch are of like length; the
+    results come in the order of the inputs. A text beyond the tokenizer's ``model_max_length`` is cut, with a
+    warning. A text without a word gives an empty translation.
 
     Call arguments, beyond those of ``generate()``:
         batch_size: texts translated together.
-        return_scores: add ``score``, the log-probability of the translation divided by its length to the power of
-            ``length_penalty``, as ``generate`` reports it for beam search.
-        return_attention: add ``source_tokens``, ``target_tokens`` and ``attention``, an array (target, source).
+        return_scores: add ``score``, the log-probability of the translation divided by its length to the
+            power of ``length_penalty``, as ``generate`` reports it for beam search.
+        return_attention: add ``source_tokens``, ``target_tokens`` and ``attention``, an array (target,
+            source).
         progress: show a progress bar on standard error.
     """
 
@@ -153,7 +155,8 @@ class TranslationPipeline(Pipeline):
         sampling = kwargs.get("do_sample", config.do_sample)
         if returned > beams and not (sampling and beams == 1):
             raise RnnHubError(
-                f"num_return_sequences={returned} is more than num_beams={beams}: a beam search returns at most its beams"
+                f"num_return_sequences={returned} is more than num_beams={beams}: "
+                "a beam search returns at most its beams"
             )
 
     def _length(self, sequence: torch.Tensor) -> int:
@@ -174,7 +177,7 @@ class TranslationPipeline(Pipeline):
         return total / lengths ** (1.0 if penalty is None else penalty)
 
     def _attention(self, inputs: Mapping[str, torch.Tensor], sequences: torch.Tensor) -> torch.Tensor:
-        """Attention (batch * n, target, source) of each translation, from one teacher-forced pass, mean over heads."""
+        """Attention (batch * n, target, source) of the translations, from one teacher-forced pass."""
         repeats = sequences.shape[0] // inputs["input_ids"].shape[0]
         inputs = {key: value.repeat_interleave(repeats, 0) for key, value in inputs.items()}
         output = self.model(

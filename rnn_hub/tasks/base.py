@@ -1,4 +1,4 @@
-"""What a task is: the one object that joins columns, processor, collator, model, generation, metric and pipeline."""
+"""What a task is: it joins columns, processor, collator, model, generation, metric and pipeline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DatasetSection:
 
 @dataclass
 class Scores:
-    """Metrics of a set of predictions: ``values`` by the field's names, and the ``signature`` that makes them comparable."""
+    """Metrics by the field's names, and the signature that makes them comparable."""
 
     values: dict[str, float]
     signature: str
@@ -66,7 +66,7 @@ class Task(ABC):
     demo: ClassVar[str | None] = None
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
-        """Load one split with the columns that the section names; what is missing raises an error that lists what exists."""
+        """Load one split; a split or column that is missing raises an error that lists what exists."""
         columns = tuple(getattr(dataset, role) for role in self.columns)
         return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
 
@@ -132,7 +132,7 @@ def check_config_fields(config_class: type, values: Mapping[str, Any], where: st
 
 
 def require_split(dataset: DatasetSection, split: str) -> str:
-    """Return the name of the split ``train``, ``validation`` or ``test`` of a section, or raise if it names none."""
+    """Return the section's name of a split (train, validation, test), or raise if it names none."""
     name = getattr(dataset, split)
     if name is None:
         raise RnnHubError(f"dataset.{split} names no split: set it in the recipe")

@@ -15,7 +15,7 @@ Section = TypeVar("Section")
 
 
 def check_keys(keys: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raise an error naming the first of ``keys`` that is not ``known``, the nearest known one, and all of them."""
+    """Raise an error for the first of ``keys`` that is not ``known``; it names the nearest and all known ones."""
     known = sorted(known)
     for key in keys:
         if key not in known:
@@ -25,7 +25,7 @@ def check_keys(keys: Iterable[str], known: Iterable[str], where: str) -> None:
 
 
 def convert(value: Any, annotation: Any, where: str) -> Any:
-    """Return ``value`` as the type of ``annotation`` (an int serves as a float), or raise an error naming both."""
+    """Return ``value`` as the type of ``annotation`` (an int serves as a float), or raise an error."""
     choices = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     choices = tuple(typing.get_origin(choice) or choice for choice in choices)
     if Any in choices or (value is None and type(None) in choices):

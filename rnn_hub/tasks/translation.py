@@ -1,4 +1,4 @@
-"""Translation: a source and a target column -> subwords -> an encoder-decoder -> beam search -> BLEU and chrF."""
+"""Translation: two columns of text -> subwords -> an encoder-decoder -> beam search -> BLEU and chrF."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 class TranslationDataset(DatasetSection):
     """The columns of a parallel corpus; ``translation.en`` reads the key ``en`` of a column of dictionaries.
 
-    ``target_language`` chooses the rules by which a metric tokenizes; the default is the column's name where that is
-    a code of two letters, else English.
+    ``target_language`` chooses the rules by which a metric tokenizes; the default is the column's name where
+    that is a code of two letters, else English.
     """
 
     source: str = "source"

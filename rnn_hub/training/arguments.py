@@ -1,4 +1,4 @@
-"""TrainingArguments: transformers' Seq2SeqTrainingArguments, plus token batches, averages and a run folder."""
+"""TrainingArguments: transformers' Seq2SeqTrainingArguments, plus token batches, averages and resuming."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from rnn_hub.errors import RnnHubError
 
 @dataclass
 class TrainingArguments(Seq2SeqTrainingArguments):
-    """Arguments of a training. Every field of ``Seq2SeqTrainingArguments`` is there; these are added or differ.
+    """Arguments of a training: every field of ``Seq2SeqTrainingArguments``, and these.
 
     Args:
-        tokens_per_batch: padded tokens (source and target) of a batch on one device; batches are then formed by
-            length, and 0 means ``per_device_train_batch_size`` examples of like length.
-        average_checkpoints: the final weights are the mean of those of this many checkpoints (0: the last step's).
+        tokens_per_batch: padded tokens (source and target) of a batch on one device; batches are then formed
+            by length, and 0 means ``per_device_train_batch_size`` examples of like length.
+        average_checkpoints: the final weights are the mean of those of this many checkpoints (0: the last
+            step's).
         average_last: average the last checkpoints; if False, those with the best validation metric.
-        ema_decay: keep an exponential moving average of the weights with this decay, for evaluation and as the
-            final weights (0: none).
+        ema_decay: keep an exponential moving average of the weights with this decay, for evaluation and as
+            the final weights (0: none).
         early_stopping_patience: stop after this many evaluations without a better metric (0: never).
         eval_examples: during training, generate for at most this many validation examples (0: all).
         resume: continue from the last whole checkpoint of ``output_dir``, if there is one.
@@ -49,7 +50,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
 
     def __post_init__(self) -> None:
-        """Check the added fields, keep every checkpoint that an average needs, then do as transformers does."""
+        """Check the added fields, keep what an average needs, then do as transformers does."""
         if not 0.0 <= self.ema_decay < 1.0:
             raise RnnHubError(f"training.ema_decay must be at least 0 and below 1, not {self.ema_decay}")
         for name in ("tokens_per_batch", "average_checkpoints", "early_stopping_patience", "eval_examples"):

@@ -40,7 +40,8 @@ def select_checkpoints(
 def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     """Return the mean of each tensor over safetensors files with the same keys; the sums run in float64.
 
-    Only one tensor of all files is in memory at a time besides the result. A tensor of integers is the last file's.
+    Only one tensor of all files is in memory at a time besides the result. A tensor of integers is the last
+    file's.
     """
     handles = [safe_open(file, framework="pt") for file in files]
     keys = set(handles[0].keys())

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill: a manifest written last says that one is whole, and what each file's size is."""
+"""Checkpoints that survive a kill: a manifest of sizes, written last, says which are whole."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def set_aside_incomplete(folder: Path) -> list[Path]:
 
 
 def remove_old(folder: Path, keep: int | None, protected: Collection[Path] = ()) -> None:
-    """Delete the oldest whole checkpoints beyond the last ``keep`` (None: keep all), never a protected one."""
+    """Delete all whole checkpoints but the last ``keep`` (None: keep all) and the protected ones."""
     if keep is None:
         return
     for path in list_checkpoints(folder)[:-keep]:
         if path not in protected:
-            # Without its manifest a checkpoint is no longer whole, so a kill in the middle of this leaves no half one.
+            # Without its manifest a checkpoint is no longer whole: a kill amid the deletion leaves no half one.
             (path / MANIFEST).unlink()
             shutil.rmtree(path)

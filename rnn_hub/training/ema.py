@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, kept beside the model while it trains (Polyak and Juditsky, 1992)."""
+"""An exponential moving average of the weights, kept while the model trains (Polyak and Juditsky, 1992)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ EMA_FILE = "ema.safetensors"
 class ExponentialMovingAverage(TrainerCallback):
     """Keeps ``average = decay * average + (1 - decay) * weight`` after each optimizer step.
 
-    The decay of step n is at most ``(1 + n) / (10 + n)``, so that the random initial weights are forgotten at once.
+    The decay of step n is at most ``(1 + n) / (10 + n)``, so that the random initial weights are forgotten at
+    once.
 
     Args:
         model: the model whose parameters are averaged; the averages lie on its device, in float32.

@@ -24,8 +24,8 @@ def build_train_loader(
 ) -> EpochDataLoader:
     """Return this process's share of the batches; it must not be passed through ``accelerator.prepare``.
 
-    The number of batches is a multiple of processes times accumulated batches, so that every update sees the same
-    examples however they are spread.
+    The number of batches is a multiple of processes times accumulated batches, so that every update sees the
+    same examples however they are spread.
 
     Args:
         rows: a sequence of rows.

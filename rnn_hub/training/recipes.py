@@ -41,14 +41,18 @@ RUN_KEYS = (
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people write it: ``2e-3`` is a number too (YAML 1.1 asks for ``2.0e-3``)."""
+    """YAML as people write it (1.2, not PyYAML's 1.1): ``2e-3`` is a number, ``no`` a word and not False."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)$"),
-    list("-+0123456789."),
-)
+_BOOLEAN = re.compile("^(?:true|True|false|False)$")
+_FLOAT = re.compile(r"^[-+]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.inf|\.nan)$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOLEAN, list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 
 
 def parse_yaml(text: str) -> Any:
@@ -98,13 +102,14 @@ class Recipe:
 
 
 def find_recipe(recipe: str) -> Path:
-    """Return the file of a recipe: a YAML file, a folder that holds ``recipe.yaml``, or a released model's name."""
+    """Return the file of a recipe: itself, ``recipe.yaml`` of a folder, or that of a released model."""
     path = Path(recipe)
     for candidate in (path, path / "recipe.yaml", Path("model_cards") / recipe / "recipe.yaml"):
         if candidate.is_file():
             return candidate
     raise RnnHubError(
-        f"no recipe {recipe!r}: expected a YAML file, a folder with a recipe.yaml, or the name of a folder in model_cards"
+        f"no recipe {recipe!r}: expected a YAML file, a folder with a recipe.yaml, "
+        "or the name of a folder in model_cards"
     )
 
 
@@ -147,7 +152,7 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 def build_recipe(
     values: dict[str, Any], original: dict[str, Any] | None = None, default_name: str = "model"
 ) -> Recipe:
-    """Check a recipe given as a dictionary. ``original`` is the recipe before the overrides of the command line."""
+    """Check a recipe given as a dictionary; ``original`` is it before the command line's overrides."""
     check_keys(values, SECTIONS, "the recipe")
     for key in ("task", "dataset"):
         if key not in values:

@@ -35,12 +35,12 @@ _FIXED = ("task", "seed", "dataset", "tokenizer", "model")
 def train(recipe: Recipe) -> dict[str, Any]:
     """Run a recipe and return its results, which are also in ``results.json`` of the run's folder.
 
-    The folder then holds the whole model: config, generation config, weights in half precision, tokenizer, recipe,
-    results. Checkpoints lie in its ``checkpoints`` folder.
+    The folder then holds the whole model: config, generation config, weights in half precision, tokenizer,
+    recipe, results. Checkpoints lie in its ``checkpoints`` folder.
 
     Raises:
-        RnnHubError: the folder holds a finished run, or an unfinished one and ``training.resume`` is off, or one of
-            another recipe; or the data lack what the recipe names.
+        RnnHubError: the folder holds a finished run, or an unfinished one and ``training.resume`` is off, or
+            one of another recipe; or the data lack what the recipe names.
     """
     output_dir = recipe.output_dir
     arguments = build_arguments(
@@ -93,8 +93,8 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
         different = [key for key in _FIXED if former.get(key) != recipe.source.get(key)]
         if different:
             raise RnnHubError(
-                f"the run in {folder} was started with another {different[0]!r} section: resume with the same recipe, "
-                "or choose another training.output_dir"
+                f"the run in {folder} was started with another {different[0]!r} section: resume with the same "
+                "recipe, or choose another training.output_dir"
             )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / RECIPE, recipe.to_yaml())
@@ -161,7 +161,7 @@ def evaluate_rows(
     batch_size: int,
     **generation: Any,
 ) -> tuple[dict[str, float], str]:
-    """Predict and score rows; each process predicts its share, and all of them get the metrics and the signature."""
+    """Predict and score rows, each process its share; all of them get the metrics and the signature."""
     task = recipe.task
     inputs = task.inputs(rows, recipe.dataset)
     distributed = dist.is_initialized() and dist.get_world_size() > 1

@@ -1,4 +1,4 @@
-"""RnnTrainer: transformers' Seq2SeqTrainer with batches by length, whole checkpoints and the task's metric."""
+"""RnnTrainer: transformers' Seq2SeqTrainer with batches by length, safe checkpoints, the task's metric."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from rnn_hub.training.progress import Progress
 class RnnTrainer(Seq2SeqTrainer):
     """Trains a model of any task.
 
-    The loss is the mean over all target tokens of a step, over accumulated batches and processes alike, so two
-    processes do what one does with two accumulated batches.
+    The loss is the mean over all target tokens of a step, over accumulated batches and processes alike, so
+    two processes do what one does with two accumulated batches.
 
     Args:
         model: a model whose ``forward`` takes ``labels`` and ``num_items_in_batch``.
@@ -39,7 +39,8 @@ class RnnTrainer(Seq2SeqTrainer):
         lengths: length of each row (or pair of lengths), for the batches.
         collator, eval_collator: from rows to a batch, in training and in evaluation.
         eval_rows: validation rows, of which the loss is computed.
-        score: computes the task's metrics of the present weights, ``{"bleu": 30.1}``; called on every process.
+        score: computes the task's metrics of the present weights, ``{"bleu": 30.1}``; called on every
+            process.
         processing_class: saved with each checkpoint.
     """
 
@@ -80,7 +81,7 @@ class RnnTrainer(Seq2SeqTrainer):
             self.add_callback(self.ema)
 
     def get_train_dataloader(self) -> EpochDataLoader:
-        """The batches of this process: the sampler shares them out itself, so accelerate must not do it again."""
+        """The batches of this process; the sampler shares them out, so accelerate must not do it again."""
         return build_train_loader(self.train_dataset, self.lengths, self.train_collator, self.args)
 
     def num_examples(self, dataloader: Any) -> int:
