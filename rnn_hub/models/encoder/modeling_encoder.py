@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
 from rnn_hub.layers.dropout import SequenceDropout
+from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.stack import RnnStack, StackState
 from rnn_hub.modeling_utils import RnnPreTrainedModel
 from rnn_hub.models.encoder.configuration_encoder import RnnEncoderConfig
@@ -36,7 +37,7 @@ class RnnEncoderModel(RnnPreTrainedModel):
 
     def __init__(self, config: RnnEncoderConfig):
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
+        self.embeddings = ScaledEmbedding(config.vocab_size, config.embedding_size)
         self.embedding_dropout = SequenceDropout(config.embedding_dropout, config.variational_dropout)
         self.stack = RnnStack(
             config.embedding_size,

@@ -13,6 +13,7 @@ from rnn_hub.cache import RnnCache
 from rnn_hub.layers.bridge import Bridge
 from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.dropout import SequenceDropout
+from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
 from rnn_hub.modeling_utils import RnnPreTrainedModel
 from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel
@@ -40,7 +41,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
             for name, target in type(self)._tied_weights_keys.items()
             if (config.share_embeddings if name.startswith("encoder") else config.tie_word_embeddings)
         }
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
+        self.embeddings = ScaledEmbedding(config.vocab_size, config.embedding_size)
         if encoder is None and config.encoder is not None:
             encoder = AutoModel.from_config(AutoConfig.for_model(**config.encoder))
         self.encoder = RnnEncoderModel(config.encoder_config()) if encoder is None else encoder
