@@ -76,10 +76,10 @@ def _explain(path: str, split: str, name: str | None, error: Exception) -> str:
     import datasets
 
     reason = " ".join(str(error).split()) or type(error).__name__
-    if (
-        isinstance(error, datasets.exceptions.DatasetNotFoundError | ConnectionError)
-        and not Path(path).exists()
-    ):
+    if "corresponds to no data" in reason:
+        return f"split {split!r} of {path} is empty"
+    unreachable = isinstance(error, datasets.exceptions.DatasetNotFoundError | ConnectionError)
+    if unreachable and not Path(path).exists():
         return f"cannot load the dataset {path!r} from the Hub (no such name, or no network): {reason}"
     try:
         configurations = datasets.get_dataset_config_names(path)

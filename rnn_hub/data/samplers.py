@@ -239,17 +239,18 @@ class LengthGroupedBatchSampler(BucketBatchSampler):
 
     Args:
         sentences: examples a batch (the last batch of a pool may hold fewer).
-        lengths, num_replicas, rank, seed, shuffle, bucket_batches, round_to: as in BucketBatchSampler.
+        bucket_batches: batches a pool; without a token budget it takes twice as many for the same padding.
+        lengths, num_replicas, rank, seed, shuffle, round_to: as in BucketBatchSampler.
 
     Raises:
         RnnHubError: a batch of fewer than one example.
     """
 
-    def __init__(self, lengths: Lengths, sentences: int, **kwargs: Any) -> None:
+    def __init__(self, lengths: Lengths, sentences: int, bucket_batches: int = 128, **kwargs: Any) -> None:
         if sentences < 1:
             raise RnnHubError(f"a batch needs at least 1 example, not {sentences}")
         self.sentences = sentences
-        super().__init__(lengths, **kwargs)
+        super().__init__(lengths, bucket_batches=bucket_batches, **kwargs)
 
     def _fits(self, size: int, longest: np.ndarray) -> bool:
         return size <= self.sentences
