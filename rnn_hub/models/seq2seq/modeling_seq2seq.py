@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, GenerationMixin
+from transformers import GenerationMixin
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.utils import ModelOutput
 
@@ -42,9 +42,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
             if (config.share_embeddings if name.startswith("encoder") else config.tie_word_embeddings)
         }
         self.embeddings = ScaledEmbedding(config.vocab_size, config.embedding_size)
-        if encoder is None and config.encoder is not None:
-            encoder = AutoModel.from_config(AutoConfig.for_model(**config.encoder))
-        self.encoder = RnnEncoderModel(config.encoder_config()) if encoder is None else encoder
+        self.encoder = self._build_encoder(config) if encoder is None else encoder
         memory_size = self._memory_size()
         self.embedding_dropout = SequenceDropout(config.embedding_dropout, config.variational_dropout)
         self.decoder = AttentionDecoder(
@@ -61,6 +59,14 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         self.bridge = Bridge(config.bridge, self._summary_size(), self.decoder)
         self.lm_head = nn.Linear(self.decoder.output_size, config.vocab_size)
         self.post_init()
+
+    @staticmethod
+    def _build_encoder(config: RnnSeq2SeqConfig) -> nn.Module:
+        if config.encoder is None:
+            return RnnEncoderModel(config.encoder_config())
+        from transformers import AutoConfig, AutoModel  # here, since these register this very module
+
+        return AutoModel.from_config(AutoConfig.for_model(**config.encoder))
 
     def _memory_size(self) -> int:
         if isinstance(self.encoder, RnnEncoderModel):

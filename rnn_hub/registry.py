@@ -1,0 +1,104 @@
+"""The one table of model families, and their registration with the Auto classes of transformers.
+
+`import rnn_hub` stays light: nothing heavy is imported until transformers' own Auto modules are, and as soon as these
+have loaded, in whatever order, our classes are added to them.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any, NamedTuple
+
+
+class ModelFamily(NamedTuple):
+    """A row of the table; classes are named as "module:class".
+
+    Args:
+        model_type: the name in a configuration, with our prefix.
+        config: the configuration.
+        models: for each Auto class, the model that it loads.
+    """
+
+    model_type: str
+    config: str
+    models: dict[str, str]
+
+
+FAMILIES = (
+    ModelFamily(
+        "rnn_hub_encoder",
+        "rnn_hub.models.encoder.configuration_encoder:RnnEncoderConfig",
+        {"AutoModel": "rnn_hub.models.encoder.modeling_encoder:RnnEncoderModel"},
+    ),
+    ModelFamily(
+        "rnn_hub_seq2seq",
+        "rnn_hub.models.seq2seq.configuration_seq2seq:RnnSeq2SeqConfig",
+        {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
+    ),
+)
+
+
+def load(path: str) -> Any:
+    """The object that "module:name" names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def register_configs() -> None:
+    """Adds our configurations to `AutoConfig`. A name that means something else there is an error of transformers."""
+    from transformers import AutoConfig
+
+    for family in FAMILIES:
+        AutoConfig.register(family.model_type, load(family.config))
+
+
+def register_models() -> None:
+    """Adds our models to their Auto classes."""
+    for family in FAMILIES:
+        for auto_class, model in family.models.items():
+            load(f"transformers:{auto_class}").register(load(family.config), load(model))
+
+
+HOOKS: dict[str, Callable[[], None]] = {
+    "transformers.models.auto.configuration_auto": register_configs,
+    "transformers.models.auto.modeling_auto": register_models,
+}
+
+
+class _AfterImport:
+    """A finder and loader that loads one module as usual and then calls a function, once."""
+
+    def __init__(self, name: str, function: Callable[[], None]):
+        self.name = name
+        self.function = function
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Wraps the loader of the one module that is waited for."""
+        if name != self.name:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None:
+            self.loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As the usual loader."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As the usual loader, which then takes its place again; then the function."""
+        module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        sys.meta_path.remove(self)
+        self.function()
+
+
+def register() -> None:
+    """Registers with the Auto classes: now with those that are loaded, with the others when they are."""
+    for name, function in HOOKS.items():
+        if name in sys.modules:
+            function()
+        else:
+            sys.meta_path.insert(0, _AfterImport(name, function))
