@@ -84,7 +84,8 @@ class Seq2SeqCollator:
         max_target_length: the same of a target.
         pad_to_multiple_of: round S and T up to a multiple of this.
         subword_dropout: rate of random segmentation, for training only. A batch is then longer than
-            its sampler counted (by about a sixth at 0.1).
+            its sampler counted: at 0.1 on multi30k 14 % more tokens, and a quarter of the positions
+            are padding, because the sentences of a batch grow unequally.
         padding: "longest" of the batch, or "max_length" for one fixed shape (compiled models).
 
     Raises:
