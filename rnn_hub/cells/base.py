@@ -114,5 +114,3 @@ def gated_weight_shapes(gates: int, input_size: int, hidden_size: int, bias: boo
     if bias:
         shapes |= {"bias_ih": (gates * hidden_size,), "bias_hh": (gates * hidden_size,)}
     return shapes
-
-

@@ -85,7 +85,15 @@ def _run(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State") 
     initial = tuple(part.to(dtype)[None].contiguous() for part in state)
     run = getattr(torch, kernel)
     output, *after = run(
-        x.to(dtype), initial if kernel == "lstm" else initial[0], flat, len(flat) > 2, 1, 0.0, True, False, True
+        x.to(dtype),
+        initial if kernel == "lstm" else initial[0],
+        flat,
+        len(flat) > 2,
+        1,
+        0.0,
+        True,
+        False,
+        True,
     )
     return output.to(x.dtype), tuple(part[0].to(old.dtype) for part, old in zip(after, state, strict=True))
 

@@ -41,9 +41,7 @@ class Bridge(nn.Module):
             return initial
         parts = self._copy(summary, state) if self.kind == "copy" else self._project(summary)
         repeats = target.shape[0] // summary.shape[0]
-        return tuple(
-            tuple(self._start(next(parts, None), zero, repeats) for zero in layer) for layer in initial
-        )
+        return tuple(tuple(self._start(next(parts, None), zero, repeats) for zero in layer) for layer in initial)
 
     @staticmethod
     def _start(part: Tensor | None, zero: Tensor, repeats: int) -> Tensor:

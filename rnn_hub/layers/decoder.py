@@ -111,7 +111,9 @@ class AttentionDecoder(nn.Module):
             context, weights = self.attention(hidden, memory)
             hidden = torch.cat([hidden, context], dim=-1)
             if self.upper is not None:
-                hidden, above = self.upper(self.upper.dropout(hidden), mask, state[layers : layers + self.upper.num_layers])
+                hidden, above = self.upper(
+                    self.upper.dropout(hidden), mask, state[layers : layers + self.upper.num_layers]
+                )
                 after, hidden = after + above, torch.cat([hidden, context], dim=-1)
         return torch.tanh(self.combine(hidden)), weights, after
 

@@ -129,7 +129,9 @@ class RnnStack(nn.Module):
                 state = self.cell_class({}, self.hidden_size).init_state(batch_size, like)
                 if self.learned_initial_state:
                     learned = (getattr(self, f"initial_state_{i}{suffix}") for i in range(len(state)))
-                    state = tuple(part.to(zero.dtype).expand_as(zero) for part, zero in zip(learned, state, strict=True))
+                    state = tuple(
+                        part.to(zero.dtype).expand_as(zero) for part, zero in zip(learned, state, strict=True)
+                    )
                 states.append(state)
         return tuple(states)
 

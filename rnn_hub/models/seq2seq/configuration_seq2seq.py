@@ -75,7 +75,10 @@ class RnnSeq2SeqConfig(RnnConfig):
 
     def encoder_config(self) -> RnnEncoderConfig:
         """The configuration of our encoder."""
-        options = self.stack_options() | {"embedding_dropout": self.embedding_dropout, "bidirectional": self.bidirectional}
+        options = self.stack_options() | {
+            "embedding_dropout": self.embedding_dropout,
+            "bidirectional": self.bidirectional,
+        }
         return RnnEncoderConfig(
             vocab_size=self.source_vocab_size or self.vocab_size,
             embedding_size=self.embedding_size,

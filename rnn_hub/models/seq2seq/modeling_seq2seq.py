@@ -32,7 +32,10 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
     """
 
     config_class = RnnSeq2SeqConfig
-    _tied_weights_keys = {"lm_head.weight": "embeddings.weight", "encoder.embeddings.weight": "embeddings.weight"}
+    _tied_weights_keys = {
+        "lm_head.weight": "embeddings.weight",
+        "encoder.embeddings.weight": "embeddings.weight",
+    }
 
     def __init__(self, config: RnnSeq2SeqConfig, encoder: nn.Module | None = None):
         super().__init__(config)
@@ -139,7 +142,10 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         """
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
-                input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, return_dict=True
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                inputs_embeds=inputs_embeds,
+                return_dict=True,
             )
         elif not isinstance(encoder_outputs, ModelOutput):
             encoder_outputs = ModelOutput(last_hidden_state=encoder_outputs[0])
@@ -240,7 +246,10 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
 
     @staticmethod
     def _expand_inputs_for_generation(
-        expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **model_kwargs: Any
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: Tensor | None = None,
+        **model_kwargs: Any,
     ) -> tuple[Tensor | None, dict[str, Any]]:
         """Repeats the decoder's rows for the beams, and nothing of the source, which they share."""
         if input_ids is not None and expand_size > 1:
