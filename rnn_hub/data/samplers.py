@@ -7,6 +7,7 @@ the batches r, r + num_replicas, ... of one global order.
 """
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -116,7 +117,7 @@ class BucketBatchSampler(Sampler[list[int]]):
         self._position = 0
 
     def __len__(self) -> int:
-        return -(-self._num_batches // self.num_replicas)
+        return math.ceil(self._num_batches / self.num_replicas)
 
     def padding_ratio(self) -> float:
         """Padded positions over all positions of this epoch's batches, from 0 to 1."""
