@@ -12,8 +12,8 @@ class Bridge(nn.Module):
 
     Args:
         kind: "linear": tanh(W s + b) of the source's summary s, for every state vector of every layer (Bahdanau et al.
-            2015, A.2.2, do so for their one layer); "copy": the encoder's final state, layer by layer, its directions side by
-            side; "zero": the decoder's own initial state.
+            2015, A.2.2, do so for their one layer); "copy": the encoder's final state, layer by layer, its directions
+            side by side; "zero": the decoder's own initial state.
         summary_size: features of the summary.
         decoder: the decoder to start.
     """
@@ -65,7 +65,7 @@ class Bridge(nn.Module):
                 size = self.decoder[0].lower.hidden_size
                 if merged.shape[-1] != size:
                     raise ValueError(
-                        f"bridge 'copy' needs encoder states ({merged.shape[-1]} with their directions) of the decoder's "
-                        f"size ({size}); choose 'linear', or change a hidden size"
+                        f"bridge 'copy' needs encoder states ({merged.shape[-1]} with their directions) of the "
+                        f"decoder's size ({size}); choose 'linear', or change a hidden size"
                     )
                 yield merged

@@ -23,8 +23,8 @@ from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
     """Any encoder, and a recurrent decoder that attends to it (or, with `attention_type=None`, only starts from it).
 
-    `generate()` works unchanged. Beams of one source share its encoding: `encoder_outputs` are never repeated. In training
-    with labels no logits are returned: the loss is computed without ever holding all of them.
+    `generate()` works unchanged. Beams of one source share its encoding: `encoder_outputs` are never repeated. In
+    training with labels no logits are returned: the loss is computed without ever holding all of them.
 
     Args:
         config: an `RnnSeq2SeqConfig`.

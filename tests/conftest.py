@@ -1,0 +1,29 @@
+"""What all tests share: no network, the folder of real data if there is one, seeds."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets: RNN_HUB_DATA, or shared/data beside the project."""
+    folder = Path(os.environ.get("RNN_HUB_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs real data: no folder {folder} (set RNN_HUB_DATA)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    import torch
+
+    random.seed(0)
+    torch.manual_seed(0)
