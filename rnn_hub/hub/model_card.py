@@ -160,9 +160,8 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     amount = (
         f"{training['epochs']:g} epochs of {training['examples']:,} examples ({training['steps']:,} steps)"
     )
-    processes = (
-        f"{training['processes']} {training['device'].upper()} process{'es'[: training['processes'] * 2 - 2]}"
-    )
+    plural = "es" if training["processes"] > 1 else ""
+    processes = f"{training['processes']} {training['device'].upper()} process{plural}"
     minutes = f"{training['seconds'] / 60:.0f} minutes"
     return f"{amount} in {minutes} on {processes}, with the recipe in this repository:\n\n{command}"
 
@@ -190,8 +189,9 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 
 def _limits(recipe: Mapping[str, Any]) -> str:
     limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
+    data = recipe["dataset"]["path"]
     return (
-        f"The model knows the vocabulary and the kind of text of `{recipe['dataset']['path']}` and little else; "
-        f"on other text its output is fluent more often than right. Inputs beyond {limit} subwords are cut. Its "
-        "outputs repeat whatever prejudice the data hold. Do not use it where an error matters."
+        f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text its "
+        f"output is fluent more often than right. Inputs beyond {limit} subwords are cut. Its outputs repeat "
+        "whatever prejudice the data hold. Do not use it where an error matters."
     )

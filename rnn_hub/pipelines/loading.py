@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -40,8 +41,14 @@ def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTr
         raise RnnHubError(
             f"the weights in {model!r} are damaged ({error}); fetch or train them again"
         ) from error
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+    except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
-        raise RnnHubError(f"cannot load the model {model!r}{where}: {reason}") from error
+        raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
     return loaded.eval(), tokenizer
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line; of a strict dataclass's error what its validator said."""
+    if isinstance(error, StrictDataclassError) and error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

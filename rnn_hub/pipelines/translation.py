@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoModelForSeq2SeqLM, GenerationConfig, Pipeline
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from rnn_hub.errors import RnnHubError
 
@@ -186,3 +187,9 @@ class TranslationPipeline(Pipeline):
         if not output.cross_attentions:
             raise RnnHubError("this model has no attention to return: its config has attention_type=None")
         return output.cross_attentions[-1].mean(1)
+
+
+# transformers 5 refuses the name "translation", so its own pipeline() knows this one by another.
+PIPELINE_REGISTRY.register_pipeline(
+    "rnn-translation", pipeline_class=TranslationPipeline, pt_model=AutoModelForSeq2SeqLM, type="text"
+)

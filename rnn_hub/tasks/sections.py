@@ -15,7 +15,7 @@ Section = TypeVar("Section")
 
 
 def check_keys(keys: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raise an error for the first of ``keys`` that is not ``known``; it names the nearest and all known ones."""
+    """Raise an error for the first of ``keys`` that is not ``known``, naming the nearest and all known."""
     known = sorted(known)
     for key in keys:
         if key not in known:

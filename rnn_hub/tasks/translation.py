@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -21,7 +23,7 @@ from rnn_hub.data.collators import Seq2SeqCollator, read_column
 from rnn_hub.data.tokenization import token_lengths, train_tokenizer
 from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import compute_metrics
-from rnn_hub.pipelines.loading import load_pretrained
+from rnn_hub.pipelines.loading import load_pretrained, reason
 from rnn_hub.pipelines.translation import TranslationPipeline
 from rnn_hub.tasks.base import DatasetSection, Scores, Task, check_config_fields
 from rnn_hub.tasks.sections import check_keys
@@ -97,9 +99,10 @@ class TranslationTask(Task):
         )
 
     def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
-        """Build the configs with a small vocabulary: a wrong field, cell or attention fails here."""
-        self._config(fields, vocab_size=16)
+        """Build configs and, without memory, the model: a wrong field, cell, attention or size fails here."""
         self._generation_config(generation)
+        with torch.device("meta"):
+            self._model(self._config(fields))
 
     def build_model(
         self, fields: Mapping[str, Any], processor: PreTrainedTokenizerBase, generation: Mapping[str, Any]
@@ -111,7 +114,7 @@ class TranslationTask(Task):
             "eos_token_id": processor.eos_token_id,
             "decoder_start_token_id": processor.bos_token_id,
         }
-        model = AutoModelForSeq2SeqLM.from_config(self._config(fields, vocab_size=len(processor), **ids))
+        model = self._model(self._config(fields, vocab_size=len(processor), **ids))
         model.generation_config = self._generation_config(generation, **ids)
         return model
 
@@ -188,8 +191,14 @@ class TranslationTask(Task):
         check_config_fields(config_class, fields)
         try:
             return config_class(**{**ids, **fields})
-        except (ValueError, TypeError) as error:
-            raise RnnHubError(f"model: {' '.join(str(error).split())}") from error
+        except (ValueError, TypeError, StrictDataclassError) as error:
+            raise RnnHubError(f"model: {reason(error)}") from error
+
+    def _model(self, config: Any) -> PreTrainedModel:
+        try:
+            return AutoModelForSeq2SeqLM.from_config(config)
+        except ValueError as error:
+            raise RnnHubError(f"model: {reason(error)}") from error
 
     def _generation_config(self, generation: Mapping[str, Any], **ids: Any) -> GenerationConfig:
         check_keys(
@@ -199,7 +208,7 @@ class TranslationTask(Task):
         try:
             config.validate(strict=True)
         except ValueError as error:
-            raise RnnHubError(f"generation: {' '.join(str(error).split())}") from error
+            raise RnnHubError(f"generation: {reason(error)}") from error
         return config
 
 

@@ -80,6 +80,6 @@ def remove_old(folder: Path, keep: int | None, protected: Collection[Path] = ())
         return
     for path in list_checkpoints(folder)[:-keep]:
         if path not in protected:
-            # Without its manifest a checkpoint is no longer whole: a kill amid the deletion leaves no half one.
+            # The manifest goes first: a kill amid the deletion leaves nothing that looks whole.
             (path / MANIFEST).unlink()
             shutil.rmtree(path)

@@ -56,6 +56,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     with arguments.main_process_first(desc="training the tokenizer"):
         processor = _processor(recipe, rows)
     set_seed(recipe.seed)
+    torch.set_flush_denormal(True)  # denormal gradients take a CPU ten times as long and change nothing
     model = recipe.task.build_model(recipe.model, processor, recipe.generation)
     trainer = _trainer(recipe, arguments, model, processor, rows, validation)
     started = time.perf_counter()
@@ -93,8 +94,8 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
         different = [key for key in _FIXED if former.get(key) != recipe.source.get(key)]
         if different:
             raise RnnHubError(
-                f"the run in {folder} was started with another {different[0]!r} section: resume with the same "
-                "recipe, or choose another training.output_dir"
+                f"the run in {folder} was started with another {different[0]!r} section: "
+                "resume with the same recipe, or choose another training.output_dir"
             )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / RECIPE, recipe.to_yaml())

@@ -1,0 +1,111 @@
+"""Whole runs: a tiny model learns, the folder it leaves is complete, and a killed run continues as if nothing had been."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from rnn_hub.errors import RnnHubError
+from rnn_hub.training.recipes import build_recipe
+from rnn_hub.training.run import train
+from tests import tiny
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys
+from rnn_hub.training import trainer
+from rnn_hub.training.recipes import load_recipe
+from rnn_hub.training.run import train
+
+whole = trainer.seal
+
+def die_at_the_second(checkpoint):
+    if list(checkpoint.parent.glob("*/manifest.json")):
+        (checkpoint / "optimizer.pt").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(checkpoint)
+
+trainer.seal = die_at_the_second
+train(load_recipe(sys.argv[1]))
+"""
+
+
+def run(corpus, folder, **training):
+    return train(build_recipe(tiny.recipe(corpus, folder, training=training)))
+
+
+def test_a_tiny_model_learns_and_leaves_a_complete_folder(corpus, tmp_path):
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    folder = tmp_path / "run"
+    results = run(corpus, folder, num_train_epochs=6, average_checkpoints=2, eval_examples=8)
+    (evaluation,) = results["evaluations"]
+    assert evaluation["examples"] == 24
+    assert evaluation["metrics"]["bleu"] > 90
+    assert json.loads((folder / "results.json").read_text()) == results
+    names = {path.name for path in folder.iterdir()}
+    files = {"README.md", "config.json", "generation_config.json", "model.safetensors", "recipe.yaml", "results.json"}
+    assert names == files | {"tokenizer.json", "tokenizer_config.json", "checkpoints"}
+    stored = load_file(folder / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert model.generation_config.num_beams == 2
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = model.generate(**tokenizer(["big dog runs."], return_tensors="pt"))
+    assert tokenizer.decode(ids[0], skip_special_tokens=True) == "große Hund rennt."
+    with pytest.raises(RnnHubError, match="finished run"):
+        run(corpus, folder)
+
+
+def test_a_run_killed_in_the_middle_of_a_save_continues_to_the_same_weights(corpus, tmp_path):
+    options = {"save_strategy": "steps", "save_steps": 7, "eval_strategy": "no", "ema_decay": 0.9}
+    values = tiny.recipe(corpus, tmp_path / "killed", model={"dropout": 0.2}, training=options)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path / "recipe.yaml")]
+    assert subprocess.run(command, cwd=root, capture_output=True).returncode == -signal.SIGKILL
+    with pytest.raises(RnnHubError, match=r"unfinished run \(checkpoint-7\).*training.resume=true"):
+        train(build_recipe(values))
+    changed = tiny.recipe(corpus, tmp_path / "killed", model={"dropout": 0.3}, training={**options, "resume": True})
+    with pytest.raises(RnnHubError, match="another 'model' section"):
+        train(build_recipe(changed))
+    values["training"]["resume"] = True
+    train(build_recipe(values))
+    assert (tmp_path / "killed" / "checkpoints" / "incomplete-checkpoint-14").is_dir()
+    values["training"] |= {"output_dir": str(tmp_path / "whole"), "resume": False}
+    train(build_recipe(values))
+    resumed, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("killed", "whole"))
+    for name, tensor in whole.items():
+        assert torch.equal(resumed[name], tensor), name
+
+
+def test_early_stopping_and_the_best_checkpoints(corpus, tmp_path):
+    folder = tmp_path / "run"
+    results = run(
+        corpus,
+        folder,
+        num_train_epochs=9,
+        learning_rate=1e-9,
+        early_stopping_patience=2,
+        average_checkpoints=2,
+        average_last=False,
+        metric_for_best_model="bleu",
+    )
+    assert results["training"]["epochs"] == 3
+
+
+def test_bfloat16_and_accumulation_train(corpus, tmp_path):
+    results = run(corpus, tmp_path / "run", bf16=True, gradient_accumulation_steps=2, eval_strategy="no")
+    assert results["evaluations"] == []
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_tensorboard_logs_are_written_when_asked_for(corpus, tmp_path):
+    run(corpus, tmp_path / "run", report_to="tensorboard", eval_strategy="no", max_steps=3)
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
