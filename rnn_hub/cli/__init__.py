@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     command.add_argument("--port", type=int, help="port (default: the first free one from 7860)")
     command.add_argument("--share", action="store_true", help="make a public link")
+    command.add_argument("--models", help="a folder of model folders (default: model_cards)")
     command.set_defaults(run="demo:demo")
     return parser
 

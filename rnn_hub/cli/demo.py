@@ -25,4 +25,4 @@ def demo(options: argparse.Namespace) -> None:
                 "the demos are part of a checkout of the project: run this command there"
             ) from error
         raise
-    app.main(host=options.host, port=options.port, share=options.share)
+    app.main(host=options.host, port=options.port, share=options.share, models=options.models)
