@@ -1,8 +1,8 @@
 """Makes a demo a Space: ``python -m demos.space translation FOLDER`` writes the whole repository of one into FOLDER.
 
 It holds README.md with the header that Spaces read, requirements.txt with the versions installed here, app.py, and
-copies of the code and of the demo's models, so that nothing has to be published first. ``python app.py`` runs it anywhere;
-``hf upload OWNER/NAME FOLDER . --repo-type=space`` shares it.
+copies of the code and of the demo's models, so that nothing has to be published first. ``python app.py`` runs it
+anywhere; ``hf upload OWNER/NAME FOLDER . --repo-type=space`` shares it.
 """
 
 from __future__ import annotations
