@@ -1,0 +1,156 @@
+"""Every registered cell: steps and scan agree, the mask has its one meaning, states resume."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnn_hub.cells import CELLS, Cell, get_cell, register_cell
+from rnn_hub.cells.scan import scan_steps
+
+BATCH, TIME, INPUTS, UNITS = 4, 9, 5, 6
+LENGTHS = torch.tensor([9, 4, 0, 1])
+RIGHT = torch.arange(TIME) < LENGTHS[:, None]
+MASKS = {
+    "none": None,
+    "right": RIGHT,
+    "left": RIGHT.flip(1),
+    "holes": torch.arange(TIME * BATCH).view(BATCH, -1) % 3 > 0,
+}
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
+
+every_cell = pytest.mark.parametrize("name", sorted(CELLS))
+
+
+def build(name: str, dtype: torch.dtype = torch.float64) -> tuple[Cell, list[Tensor]]:
+    cell_class = get_cell(name)
+    shapes = cell_class.weight_shapes(INPUTS, UNITS)
+    weights = {key: torch.randn(shape, dtype=dtype).mul(0.4).requires_grad_() for key, shape in shapes.items()}
+    return cell_class(weights, UNITS), list(weights.values())
+
+
+def start(cell: Cell, x: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.randn_like(part) for part in cell.init_state(BATCH, x))
+
+
+def gradients(output: Tensor, state: tuple[Tensor, ...], wanted: list[Tensor]) -> tuple[Tensor, ...]:
+    loss = (output * torch.linspace(1, 2, output.numel(), dtype=output.dtype).view_as(output)).sum()
+    return torch.autograd.grad(loss + sum(part.pow(2).sum() for part in state), wanted)
+
+
+@every_cell
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_scan_equals_the_steps_forward_and_backward(name: str, mask: Tensor | None, dtype: torch.dtype) -> None:
+    cell, weights = build(name, dtype)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=dtype, requires_grad=True)
+    state = start(cell, x)
+    fast, slow = cell.scan(x, state, mask), scan_steps(cell, x, state, mask)
+    close = {"atol": TOLERANCE[dtype], "rtol": TOLERANCE[dtype]}
+    torch.testing.assert_close(fast, slow, **close)
+    torch.testing.assert_close(gradients(*fast, [x, *weights]), gradients(*slow, [x, *weights]), **close)
+
+
+@every_cell
+@pytest.mark.parametrize("mask", ["right", "left", "holes"])
+def test_each_row_equals_its_real_positions_alone(name: str, mask: str) -> None:
+    cell, _ = build(name)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64)
+    state = start(cell, x)
+    output, after = cell.scan(x, state, MASKS[mask])
+    for row, real in enumerate(MASKS[mask]):
+        alone, end = cell.scan(x[row : row + 1, real], tuple(part[row : row + 1] for part in state))
+        torch.testing.assert_close(output[row, real], alone[0])
+        torch.testing.assert_close(tuple(part[row : row + 1] for part in after), end)
+        assert not output[row, ~real].any()
+
+
+@every_cell
+@pytest.mark.parametrize("mask", ["right", "left", "holes"])
+def test_what_stands_on_padding_changes_nothing_even_nan(name: str, mask: str) -> None:
+    cell, weights = build(name)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64)
+    dirty = x.masked_fill(~MASKS[mask][..., None], float("nan")).requires_grad_()
+    clean = x.requires_grad_()
+    first, second = cell.scan(clean, None, MASKS[mask]), cell.scan(dirty, None, MASKS[mask])
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(gradients(*first, [clean, *weights]), gradients(*second, [dirty, *weights]))
+    assert not gradients(*cell.scan(clean, None, MASKS[mask]), [clean])[0][~MASKS[mask]].any()
+
+
+@every_cell
+def test_a_resumed_state_equals_one_run(name: str) -> None:
+    cell, _ = build(name)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64)
+    whole, end = cell.scan(x, None, RIGHT)
+    first, state = cell.scan(x[:, :4], None, RIGHT[:, :4])
+    second, resumed = cell.scan(x[:, 4:], state, RIGHT[:, 4:])
+    torch.testing.assert_close(torch.cat([first, second], dim=1), whole)
+    torch.testing.assert_close(resumed, end)
+
+
+@every_cell
+@pytest.mark.parametrize("length", [0, 1])
+def test_no_step_and_one_step(name: str, length: int) -> None:
+    cell, _ = build(name)
+    x = torch.randn(BATCH, length, INPUTS, dtype=torch.float64)
+    state = start(cell, x)
+    torch.testing.assert_close(cell.scan(x, state), scan_steps(cell, x, state, None))
+    assert cell.scan(x, state)[0].shape == (BATCH, length, UNITS)
+
+
+@every_cell
+def test_the_last_state_carries_gradients_to_the_first(name: str) -> None:
+    cell, _ = build(name)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64)
+    state = tuple(part.requires_grad_() for part in start(cell, x))
+    output, after = cell.scan(x, state, RIGHT)
+    grads = torch.autograd.grad(sum(part.sum() for part in after) + output.sum(), state)
+    assert all(grad.isfinite().all() and grad.any() for grad in grads)
+
+
+@every_cell
+def test_states_stay_in_float32_when_the_model_is_in_bfloat16(name: str) -> None:
+    cell, _ = build(name, torch.bfloat16)
+    output, state = cell.scan(torch.randn(BATCH, TIME, INPUTS, dtype=torch.bfloat16), None, RIGHT)
+    assert output.dtype == torch.bfloat16
+    assert {part.dtype for part in state} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("name", "native"),
+    [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("elman", nn.RNNCell), ("layer_norm_lstm", None)],
+)
+def test_a_step_computes_the_published_equations(name: str, native: type[nn.Module] | None) -> None:
+    cell, _ = build(name)
+    x = torch.randn(BATCH, 1, INPUTS, dtype=torch.float64)
+    state = start(cell, x)
+    output, _ = scan_steps(cell, x, state, None)
+    if native is not None:
+        reference = native(INPUTS, UNITS).double()
+        reference.load_state_dict(dict(cell.weights))
+        expected = reference(x[:, 0], state if name == "lstm" else state[0])
+        expected = expected[0] if name == "lstm" else expected
+    else:  # Ba et al. 2016, equations 20 to 22
+        w = cell.weights
+
+        def norm(value: Tensor, gain: Tensor, bias: Tensor | float = 0.0) -> Tensor:
+            centered = value - value.mean(-1, keepdim=True)
+            return centered / (centered.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt() * gain + bias
+
+        gates = norm(x[:, 0] @ w["weight_ih"].T + w["bias_ih"], w["gain_ih"])
+        gates = gates + norm(state[0] @ w["weight_hh"].T, w["gain_hh"]) + w["bias_hh"]
+        i, f, g, o = gates.chunk(4, dim=-1)
+        memory = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        expected = o.sigmoid() * norm(memory, w["gain_cell"], w["bias_cell"]).tanh()
+    torch.testing.assert_close(output[:, 0], expected)
+
+
+def test_an_unknown_cell_lists_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"'lsmt'.*gru.*lstm"):
+        get_cell("lsmt")
+
+
+def test_a_name_is_given_once() -> None:
+    with pytest.raises(ValueError, match="'lstm' is taken"):
+        register_cell("lstm")(type("Impostor", (Cell,), {}))
+    assert CELLS["lstm"].__name__ == "LSTMCell"
