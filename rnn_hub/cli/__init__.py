@@ -29,21 +29,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("train", help="train a model from a recipe")
     command.add_argument("recipe", help="a YAML file, a model folder, or a released model's name")
-    command.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as training.learning_rate=1e-3"
-    )
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="such as training.learning_rate=1e-3")
     command.set_defaults(run="train:train")
 
     command = commands.add_parser("evaluate", help="measure a model on a split of a data set")
     command.add_argument("model", help="a model folder or a name on the Hub")
     command.add_argument("--dataset", help="what load_dataset takes (default: the recipe's)")
     command.add_argument("--name", help="configuration of the data set")
-    command.add_argument(
-        "--split", default=None, help="such as validation or test (default: the recipe's test split)"
-    )
-    command.add_argument(
-        "--columns", nargs="+", metavar="role=column", default=[], help="such as source=en target=de"
-    )
+    command.add_argument("--split", default=None, help="such as validation or test (default: the recipe's test split)")
+    command.add_argument("--columns", nargs="+", metavar="role=column", default=[], help="such as source=en target=de")
     command.add_argument("--task", help="the task, where the model has no recipe")
     command.add_argument("--batch-size", type=int, default=64, help="examples a batch (default: 64)")
     command.add_argument("--limit", type=int, help="only the first N examples")
@@ -52,16 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--output", help="write the predictions to this file, one a line")
-    command.add_argument(
-        "--record", action="store_true", help="add the figures to the model folder's results and card"
-    )
+    command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
     command.set_defaults(run="evaluate:evaluate")
 
     command = commands.add_parser("predict", help="run a model on text")
     command.add_argument("model", help="a model folder or a name on the Hub")
-    command.add_argument(
-        "input", nargs="*", help="text, or one file with a text a line; standard input if absent"
-    )
+    command.add_argument("input", nargs="*", help="text, or one file with a text a line; standard input if absent")
     command.add_argument("--num-beams", type=int, help="beams (default: the model's generation config)")
     command.add_argument("--n-best", type=int, default=1, help="print the N best with their scores")
     command.add_argument("--batch-size", type=int, default=32, help="texts a batch (default: 32)")

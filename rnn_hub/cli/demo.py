@@ -21,8 +21,6 @@ def demo(options: argparse.Namespace) -> None:
         if error.name == "gradio":
             raise RnnHubError("the demo needs Gradio: pip install 'rnn-hub[demos]'") from error
         if error.name in ("demos", "demos.app"):
-            raise RnnHubError(
-                "the demos are part of a checkout of the project: run this command there"
-            ) from error
+            raise RnnHubError("the demos are part of a checkout of the project: run this command there") from error
         raise
     app.main(host=options.host, port=options.port, share=options.share, models=options.models)

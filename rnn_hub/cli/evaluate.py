@@ -43,9 +43,7 @@ def evaluate(options: argparse.Namespace) -> None:
     seconds = time.perf_counter() - started
     scores = task.score(predictions, task.references(rows, dataset), dataset)
     if options.output:
-        Path(options.output).write_text(
-            "".join(f"{' '.join(str(p).split())}\n" for p in predictions), encoding="utf-8"
-        )
+        Path(options.output).write_text("".join(f"{' '.join(str(p).split())}\n" for p in predictions), encoding="utf-8")
     result = {
         "model": options.model,
         "dataset": options.dataset or dataset.path,
@@ -74,9 +72,7 @@ def read_recipe(model: str) -> dict[str, Any]:
         except HFValidationError as error:
             raise RnnHubError(f"there is no model folder {model!r}, and it is no name on the Hub") from error
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-            raise RnnHubError(
-                f"there is no model folder {model!r}, and the Hub does not give it: {error}"
-            ) from error
+            raise RnnHubError(f"there is no model folder {model!r}, and the Hub does not give it: {error}") from error
     return parse_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
@@ -98,9 +94,7 @@ def record(folder: Path, recipe: dict[str, Any], result: dict[str, Any]) -> None
     if public and Path(str(entry["dataset"])).exists():
         entry["dataset"] = public
     same = [other for other in results.get("evaluations", []) if _key(other) == _key(entry)]
-    results["evaluations"] = [other for other in results.get("evaluations", []) if other not in same] + [
-        entry
-    ]
+    results["evaluations"] = [other for other in results.get("evaluations", []) if other not in same] + [entry]
     write_card(folder, recipe, results)
     write_atomically(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
@@ -120,9 +114,7 @@ def _dataset(task: Any, recipe: dict[str, Any], options: argparse.Namespace) -> 
     for pair in options.columns:
         role, equals, column = pair.partition("=")
         if not equals or role not in task.columns:
-            raise RnnHubError(
-                f"--columns takes role=column with the roles {', '.join(task.columns)}, not {pair!r}"
-            )
+            raise RnnHubError(f"--columns takes role=column with the roles {', '.join(task.columns)}, not {pair!r}")
         section[role] = column
     if not section.get("path"):
         raise RnnHubError(f"which data? {options.model} has no recipe that names any: give --dataset")

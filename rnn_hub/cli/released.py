@@ -32,9 +32,7 @@ def default_folder() -> Path:
 def find_models(folder: Path) -> list[dict[str, Any]]:
     """What the recipe and the results of each model folder say: name, task, evaluations."""
     if not folder.is_dir():
-        raise RnnHubError(
-            f"there is no folder {folder} of released models: run this in a checkout, or give --folder"
-        )
+        raise RnnHubError(f"there is no folder {folder} of released models: run this in a checkout, or give --folder")
     models = []
     for recipe_file in sorted(folder.glob("*/recipe.yaml")):
         recipe = yaml.safe_load(recipe_file.read_text(encoding="utf-8"))
@@ -56,8 +54,6 @@ def _figures(model: dict[str, Any]) -> str:
     evaluations = model["evaluations"]
     if not evaluations:
         return ""
-    evaluation = next(
-        (entry for entry in evaluations if str(entry["split"]).startswith("test")), evaluations[-1]
-    )
+    evaluation = next((entry for entry in evaluations if str(entry["split"]).startswith("test")), evaluations[-1])
     figures = ", ".join(f"{name} {value:.2f}" for name, value in evaluation["metrics"].items())
     return f"{figures} ({evaluation['dataset']} {evaluation['split']})"

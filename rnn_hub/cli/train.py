@@ -26,11 +26,7 @@ def train(options: argparse.Namespace) -> None:
         run(recipe)
     except KeyboardInterrupt:
         checkpoints = list_checkpoints(recipe.output_dir / "checkpoints")
-        last = (
-            f"the last checkpoint is {checkpoints[-1]}; continue with training.resume=true"
-            if checkpoints
-            else ""
-        )
+        last = f"the last checkpoint is {checkpoints[-1]}; continue with training.resume=true" if checkpoints else ""
         raise KeyboardInterrupt(last or "there is no checkpoint yet") from None
     if main_process:
         print(recipe.output_dir)

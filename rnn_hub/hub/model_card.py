@@ -55,9 +55,7 @@ def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, An
     if path.is_file():
         text = ModelCard.load(path, ignore_metadata_errors=True).text
         if (BEGIN in text) != (END in text):
-            raise RnnHubError(
-                f"{path} has only one of the two markers of the generated part: restore or remove both"
-            )
+            raise RnnHubError(f"{path} has only one of the two markers of the generated part: restore or remove both")
         if BEGIN in text:
             before, _, rest = text.partition(BEGIN)
             after = rest.partition(END)[2]
@@ -90,9 +88,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
         library_name="transformers",
         tags=["rnn_hub", "recurrent"],
         datasets=[recipe["dataset"]["path"]],
-        metrics=sorted(
-            {name for evaluation in results.get("evaluations", []) for name in evaluation["metrics"]}
-        )
+        metrics=sorted({name for evaluation in results.get("evaluations", []) for name in evaluation["metrics"]})
         or None,
         pipeline_tag=PIPELINE_TAGS.get(task),
         model_name=_name(recipe, results),
@@ -130,9 +126,7 @@ def _use(recipe: Mapping[str, Any], name: str) -> str:
 
 def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     model, columns = recipe.get("model") or {}, recipe["dataset"]
-    direction = (
-        f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
-    )
+    direction = f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
     cell = str(model.get("cell_type", "lstm")).upper()
     attention = model.get("attention_type", "general")
     attends = f"with {attention} attention" if attention else "without attention"
@@ -142,9 +136,7 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 def _data(recipe: Mapping[str, Any]) -> str:
     dataset = recipe["dataset"]
-    lines = [
-        f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, and on nothing else."
-    ]
+    lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, and on nothing else."]
     if dataset.get("license"):
         lines.append(f"Licence of the data: {dataset['license']}.")
     if recipe.get("license"):
@@ -157,9 +149,7 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     training = results.get("training")
     if not training:
         return f"With the recipe in this repository:\n\n{command}"
-    amount = (
-        f"{training['epochs']:g} epochs of {training['examples']:,} examples ({training['steps']:,} steps)"
-    )
+    amount = f"{training['epochs']:g} epochs of {training['examples']:,} examples ({training['steps']:,} steps)"
     plural = "es" if training["processes"] > 1 else ""
     processes = f"{training['processes']} {training['device'].upper()} process{plural}"
     minutes = f"{training['seconds'] / 60:.0f} minutes"
@@ -174,14 +164,10 @@ def _evaluations(results: Mapping[str, Any]) -> str:
     titles = [METRIC_TITLES.get(name, name) for name in names]
     lines = ["| data | split | examples | " + " | ".join(titles) + " |", "|" + "---|" * (3 + len(names))]
     for evaluation in evaluations:
-        figures = [
-            f"{evaluation['metrics'][name]:.2f}" if name in evaluation["metrics"] else "" for name in names
-        ]
+        figures = [f"{evaluation['metrics'][name]:.2f}" if name in evaluation["metrics"] else "" for name in names]
         cells = [f"`{evaluation['dataset']}`", evaluation["split"], str(evaluation["examples"]), *figures]
         lines.append("| " + " | ".join(cells) + " |")
-    signatures = dict.fromkeys(
-        evaluation["signature"] for evaluation in evaluations if evaluation.get("signature")
-    )
+    signatures = dict.fromkeys(evaluation["signature"] for evaluation in evaluations if evaluation.get("signature"))
     lines += [""] + [f"Signature: `{signature}`" for signature in signatures]
     lines += ["", "Checkpoints were selected on validation data; test data were used for measuring only."]
     return "\n".join(lines)

@@ -38,9 +38,7 @@ def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTr
         tokenizer = AutoTokenizer.from_pretrained(model)
         loaded = auto_class.from_pretrained(model, use_safetensors=True)
     except SafetensorError as error:
-        raise RnnHubError(
-            f"the weights in {model!r} are damaged ({error}); fetch or train them again"
-        ) from error
+        raise RnnHubError(f"the weights in {model!r} are damaged ({error}); fetch or train them again") from error
     except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error

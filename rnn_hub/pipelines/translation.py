@@ -48,9 +48,7 @@ class TranslationPipeline(Pipeline):
     def _sanitize_parameters(
         self, return_scores: bool | None = None, return_attention: bool | None = None, **generation: Any
     ) -> tuple[dict, dict, dict]:
-        unknown = sorted(
-            generation.keys() - _GENERATION_KEYS - {"streamer", "logits_processor", "stopping_criteria"}
-        )
+        unknown = sorted(generation.keys() - _GENERATION_KEYS - {"streamer", "logits_processor", "stopping_criteria"})
         if unknown:
             raise RnnHubError(f"unknown argument {unknown[0]!r} of the translation pipeline")
         forward: dict[str, Any] = {"generation": generation} if generation else {}
@@ -117,9 +115,7 @@ class TranslationPipeline(Pipeline):
             results["attention"] = attention.view(batch, -1, *attention.shape[1:])
         return results
 
-    def postprocess(
-        self, model_outputs: Mapping[str, torch.Tensor], return_scores: bool = False
-    ) -> list | dict:
+    def postprocess(self, model_outputs: Mapping[str, torch.Tensor], return_scores: bool = False) -> list | dict:
         """Ids of one input (1, n, 1 + target) to one dictionary, or to a list of n."""
         source = model_outputs["input_ids"][0][model_outputs["attention_mask"][0].bool()]
         empty = not self.tokenizer.decode(source, skip_special_tokens=True).strip()
@@ -132,12 +128,8 @@ class TranslationPipeline(Pipeline):
             if "attention" in model_outputs:
                 length = self._length(sequence)
                 record["source_tokens"] = self.tokenizer.convert_ids_to_tokens(source.tolist())
-                record["target_tokens"] = self.tokenizer.convert_ids_to_tokens(
-                    sequence[1 : 1 + length].tolist()
-                )
-                record["attention"] = (
-                    model_outputs["attention"][0, rank, :length, : len(source)].float().numpy()
-                )
+                record["target_tokens"] = self.tokenizer.convert_ids_to_tokens(sequence[1 : 1 + length].tolist())
+                record["attention"] = model_outputs["attention"][0, rank, :length, : len(source)].float().numpy()
             records.append(record)
         return records[0] if len(records) == 1 else records
 
@@ -181,9 +173,7 @@ class TranslationPipeline(Pipeline):
         """Attention (batch * n, target, source) of the translations, from one teacher-forced pass."""
         repeats = sequences.shape[0] // inputs["input_ids"].shape[0]
         inputs = {key: value.repeat_interleave(repeats, 0) for key, value in inputs.items()}
-        output = self.model(
-            **inputs, decoder_input_ids=sequences[:, :-1], use_cache=False, output_attentions=True
-        )
+        output = self.model(**inputs, decoder_input_ids=sequences[:, :-1], use_cache=False, output_attentions=True)
         if not output.cross_attentions:
             raise RnnHubError("this model has no attention to return: its config has attention_type=None")
         return output.cross_attentions[-1].mean(1)

@@ -71,9 +71,7 @@ class Task(ABC):
         return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
 
     @abstractmethod
-    def build_processor(
-        self, rows: Dataset, dataset: DatasetSection, tokenizer: Any
-    ) -> PreTrainedTokenizerBase:
+    def build_processor(self, rows: Dataset, dataset: DatasetSection, tokenizer: Any) -> PreTrainedTokenizerBase:
         """Train the tokenizer on the rows of the training split."""
 
     @abstractmethod

@@ -53,10 +53,6 @@ def build_section(section: type[Section], values: Mapping[str, Any] | None, wher
     check_keys(values, fields, where)
     hints = typing.get_type_hints(section)
     for name, field in fields.items():
-        if (
-            name not in values
-            and field.default is dataclasses.MISSING
-            and field.default_factory is dataclasses.MISSING
-        ):
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise RnnHubError(f"{where} needs the key {name!r}")
     return section(**{key: convert(value, hints[key], f"{where}.{key}") for key, value in values.items()})

@@ -166,13 +166,9 @@ class TranslationTask(Task):
         outputs = pipe(list(inputs), batch_size=batch_size, progress=progress, **generation)
         return [output["translation_text"] for output in outputs]
 
-    def score(
-        self, predictions: Sequence[str], references: Sequence[str], dataset: TranslationDataset
-    ) -> Scores:
+    def score(self, predictions: Sequence[str], references: Sequence[str], dataset: TranslationDataset) -> Scores:
         """BLEU (cased and detokenized), BLEU lowercased and tokenized, chrF."""
-        values, signature = compute_metrics(
-            self.metrics, predictions, references, language=dataset.language()
-        )
+        values, signature = compute_metrics(self.metrics, predictions, references, language=dataset.language())
         return Scores(values, signature)
 
     def load_model(self, model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -201,9 +197,7 @@ class TranslationTask(Task):
             raise RnnHubError(f"model: {reason(error)}") from error
 
     def _generation_config(self, generation: Mapping[str, Any], **ids: Any) -> GenerationConfig:
-        check_keys(
-            generation, (key for key in GenerationConfig().to_dict() if not key.startswith("_")), "generation"
-        )
+        check_keys(generation, (key for key in GenerationConfig().to_dict() if not key.startswith("_")), "generation")
         config = GenerationConfig(**generation, **ids)
         try:
             config.validate(strict=True)

@@ -59,9 +59,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         if self.average_checkpoints and self.save_strategy == "no":
             raise RnnHubError("training.average_checkpoints needs checkpoints: set training.save_strategy")
         if self.early_stopping_patience and self.eval_strategy == "no":
-            raise RnnHubError(
-                "training.early_stopping_patience needs evaluations: set training.eval_strategy"
-            )
+            raise RnnHubError("training.early_stopping_patience needs evaluations: set training.eval_strategy")
         if self.save_total_limit is not None:
             self.save_total_limit = max(self.save_total_limit, self.average_checkpoints, 1)
         pin_memory, self.dataloader_pin_memory = self.dataloader_pin_memory, False
@@ -83,9 +81,7 @@ def build_arguments(
     """
     values = {key: value for key, value in values.items() if key != "output_dir"}
     values.setdefault("metric_for_best_model", main_metric)
-    values.setdefault(
-        "greater_is_better", greater if values["metric_for_best_model"] == main_metric else None
-    )
+    values.setdefault("greater_is_better", greater if values["metric_for_best_model"] == main_metric else None)
     if not values.get("average_last", True):
         values.setdefault("save_total_limit", None)
     else:

@@ -48,9 +48,7 @@ def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     for file, handle in zip(files, handles, strict=True):
         if set(handle.keys()) != keys:
             different = sorted(keys.symmetric_difference(handle.keys()))
-            raise RnnHubError(
-                f"{file} and {files[0]} do not hold the same weights: they differ in {different[0]!r}"
-            )
+            raise RnnHubError(f"{file} and {files[0]} do not hold the same weights: they differ in {different[0]!r}")
     result = {}
     for key in sorted(keys):
         last = handles[-1].get_tensor(key)

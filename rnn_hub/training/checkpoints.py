@@ -41,8 +41,7 @@ def is_whole(checkpoint: Path) -> bool:
     except (OSError, ValueError):
         return False
     return all(
-        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size
-        for name, size in sizes.items()
+        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
     )
 
 

@@ -40,9 +40,7 @@ def build_train_loader(
     if arguments.tokens_per_batch:
         sampler = TokenBatchSampler(lengths, max_tokens=arguments.tokens_per_batch, **common)
     else:
-        sampler = LengthGroupedBatchSampler(
-            lengths, sentences=arguments.per_device_train_batch_size, **common
-        )
+        sampler = LengthGroupedBatchSampler(lengths, sentences=arguments.per_device_train_batch_size, **common)
     return EpochDataLoader(
         rows,
         batch_sampler=sampler,

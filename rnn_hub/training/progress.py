@@ -41,16 +41,13 @@ class Progress(TrainerCallback):
         if self._bar is not None:
             self._bar.update(state.global_step - self._bar.n)
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         """Write one line."""
         if state.is_world_process_zero and logs:
             figures = " ".join(
                 f"{name} {value:.4g}"
                 for name, value in logs.items()
-                if isinstance(value, int | float)
-                and name.removeprefix("eval_").removeprefix("train_") not in _HIDDEN
+                if isinstance(value, int | float) and name.removeprefix("eval_").removeprefix("train_") not in _HIDDEN
             )
             tqdm.write(f"step {state.global_step} epoch {state.epoch or 0:.2f}: {figures}", file=sys.stderr)
 

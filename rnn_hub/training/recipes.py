@@ -119,9 +119,7 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
     for override in overrides:
         dotted, equals, text = override.partition("=")
         if not equals or not dotted:
-            raise RnnHubError(
-                f"{override!r} is no override: expected key=value, such as training.learning_rate=1e-3"
-            )
+            raise RnnHubError(f"{override!r} is no override: expected key=value, such as training.learning_rate=1e-3")
         *parents, last = dotted.split(".")
         target = result
         for parent in parents:
@@ -144,14 +142,10 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     values = parse_yaml(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict):
         raise RnnHubError(f"{path} is no recipe: expected a mapping with the keys {', '.join(SECTIONS)}")
-    return build_recipe(
-        apply_overrides(values, overrides), original=values, default_name=path.resolve().parent.name
-    )
+    return build_recipe(apply_overrides(values, overrides), original=values, default_name=path.resolve().parent.name)
 
 
-def build_recipe(
-    values: dict[str, Any], original: dict[str, Any] | None = None, default_name: str = "model"
-) -> Recipe:
+def build_recipe(values: dict[str, Any], original: dict[str, Any] | None = None, default_name: str = "model") -> Recipe:
     """Check a recipe given as a dictionary; ``original`` is it before the command line's overrides."""
     check_keys(values, SECTIONS, "the recipe")
     for key in ("task", "dataset"):

@@ -79,9 +79,7 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
     """Check what the run's folder holds, set half-written checkpoints aside, write the recipe."""
     folder, checkpoints = recipe.output_dir, Path(arguments.output_dir)
     if (folder / RESULTS).exists():
-        raise RnnHubError(
-            f"{folder} holds a finished run: choose another training.output_dir, or remove that folder"
-        )
+        raise RnnHubError(f"{folder} holds a finished run: choose another training.output_dir, or remove that folder")
     set_aside_incomplete(checkpoints)
     whole = list_checkpoints(checkpoints)
     if whole and not arguments.resume:
@@ -137,9 +135,7 @@ def _trainer(
             options["max_length"] = arguments.generation_max_length
 
         def score(model: PreTrainedModel) -> dict[str, float]:
-            return evaluate_rows(
-                recipe, model, processor, few, arguments.per_device_eval_batch_size, **options
-            )[0]
+            return evaluate_rows(recipe, model, processor, few, arguments.per_device_eval_batch_size, **options)[0]
 
     return RnnTrainer(
         model,

@@ -96,9 +96,7 @@ class RnnTrainer(Seq2SeqTrainer):
             if self.score is not None:
                 self.model.eval()
                 scores = self.score(self.model)
-                output.metrics.update(
-                    {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
-                )
+                output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in scores.items()})
         return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

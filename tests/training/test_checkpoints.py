@@ -15,7 +15,9 @@ from rnn_hub.training.ema import ExponentialMovingAverage
 def make_checkpoint(folder, step, value=0.0, bleu=None):
     checkpoint = folder / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True)
-    save_file({"weight": torch.full((2, 3), float(value)), "count": torch.tensor([step])}, checkpoint / "model.safetensors")
+    save_file(
+        {"weight": torch.full((2, 3), float(value)), "count": torch.tensor([step])}, checkpoint / "model.safetensors"
+    )
     history = [{"step": 10 * index, "eval_bleu": figure} for index, figure in enumerate(bleu or [], start=1)]
     (checkpoint / "trainer_state.json").write_text(json.dumps({"log_history": history}))
     seal(checkpoint)

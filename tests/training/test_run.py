@@ -1,4 +1,4 @@
-"""Whole runs: a tiny model learns, the folder it leaves is complete, and a killed run continues as if nothing had been."""
+"""Whole runs: a tiny model learns, its folder is complete, a killed run continues as if nothing had been."""
 
 import json
 import signal
@@ -109,3 +109,17 @@ def test_bfloat16_and_accumulation_train(corpus, tmp_path):
 def test_tensorboard_logs_are_written_when_asked_for(corpus, tmp_path):
     run(corpus, tmp_path / "run", report_to="tensorboard", eval_strategy="no", max_steps=3)
     assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+
+
+def test_real_sentences_train_and_evaluate(data_dir, tmp_path):
+    """Two steps on multi30k: its columns, lengths and characters pass through every part."""
+    folder = data_dir / "multi30k"
+    if not folder.is_dir():
+        pytest.skip(f"needs real data: no folder {folder}")
+    dataset = {"train": "train[:300]", "validation": "validation[:8]"}
+    tokenizer = {"type": "unigram", "vocab_size": 900, "dropout": 0.1, "max_length": 128}
+    training = {"max_steps": 2, "tokens_per_batch": 1000}
+    values = tiny.recipe(folder, tmp_path / "run", dataset=dataset, tokenizer=tokenizer, training=training)
+    results = train(build_recipe(values))
+    assert results["training"]["steps"] == 2
+    assert results["evaluations"][0]["examples"] == 8
