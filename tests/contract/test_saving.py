@@ -1,0 +1,164 @@
+"""What every model keeps when it is saved and loaded."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForSeq2SeqLM, BertConfig
+
+import rnn_hub
+from rnn_hub.models.encoder.configuration_encoder import RnnEncoderConfig
+from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel
+from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
+
+Batch = dict[str, Tensor]
+LOAD = """
+import sys, torch, rnn_hub
+from transformers import AutoModelForSeq2SeqLM
+model = AutoModelForSeq2SeqLM.from_pretrained(sys.argv[1]).eval()
+print(model.generate(torch.tensor([[5, 6, 7]]), num_beams=2, do_sample=False, max_new_tokens=9).tolist())
+"""
+
+
+def test_saved_equals_loaded(model, batch: Batch, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    loaded, info = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert type(loaded) is RnnForConditionalGeneration
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    labels = torch.randint(4, 35, (3, 5))
+    torch.testing.assert_close(loaded.eval()(**batch, labels=labels).logits, model(**batch, labels=labels).logits)
+    assert loaded.generation_config.decoder_start_token_id == 2
+    assert loaded.generation_config.eos_token_id == 3
+    assert loaded.generation_config.pad_token_id == 0
+
+
+def test_a_fresh_process_loads_the_same_model(make, tmp_path: Path) -> None:
+    model = make()
+    model.save_pretrained(tmp_path)
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = [sys.executable, "-c", LOAD, str(tmp_path)]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
+    expected = model.generate(torch.tensor([[5, 6, 7]]), num_beams=2, do_sample=False, max_new_tokens=9)
+    assert json.loads(done.stdout) == expected.tolist()
+
+
+def test_missing_weights_are_drawn_on_their_proper_scale(model, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    fresh = dict(type(model)(model.config).state_dict())
+    for kept in ({}, dict(list(saved.items())[::2]), dict(list(saved.items())[1::2])):
+        save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+        for name, value in loaded.state_dict().items():
+            if name in kept:
+                assert torch.equal(value, saved[name]), name
+                continue
+            assert value.isfinite().all(), name
+            if fresh[name].numel() > 100:
+                assert value.std() == pytest.approx(fresh[name].std().item(), rel=0.4, abs=1e-6), name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_loads_and_runs(make, batch: Batch, tmp_path: Path, dtype: torch.dtype) -> None:
+    make().save_pretrained(tmp_path)
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, dtype=dtype).eval()
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+    output = model(**batch, labels=batch["input_ids"], use_cache=True)
+    assert output.logits.dtype == dtype
+    assert output.loss.isfinite()
+    assert {part.dtype for layer in output.past_key_values.state for part in layer} == {torch.float32}
+    assert model.generate(**batch, num_beams=2, max_new_tokens=5).shape[0] == 3
+
+
+def test_tied_weights_are_saved_once_and_stay_tied(make, tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert sum(value.shape == (40, 12) for value in saved.values()) == 1
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+    assert loaded.lm_head.weight is loaded.embeddings.weight is loaded.encoder.embeddings.weight
+    apart = make(tie_word_embeddings=False, share_embeddings=False)
+    assert len({id(module.weight) for module in (apart.lm_head, apart.embeddings, apart.encoder.embeddings)}) == 3
+
+
+def test_resizing_the_vocabulary_keeps_ties_and_known_tokens(make, batch: Batch) -> None:
+    model = make()
+    labels = torch.randint(4, 35, (3, 5))
+    before = model(**batch, labels=labels).logits
+    model.resize_token_embeddings(50)
+    assert model.lm_head.weight is model.embeddings.weight is model.encoder.embeddings.weight
+    assert model.config.vocab_size == model.lm_head.out_features == len(model.lm_head.bias) == 50
+    torch.testing.assert_close(model(**batch, labels=labels).logits[..., :40], before)
+    assert model.generate(**batch, max_new_tokens=4).shape[0] == 3
+
+
+def test_another_encoder_of_transformers_trains_saves_and_generates(make, batch: Batch, tmp_path: Path) -> None:
+    bert = BertConfig(
+        vocab_size=35, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    ).to_dict()
+    model = make(encoder=bert, share_embeddings=False)
+    assert type(model.encoder).__name__ == "BertModel"
+    model.train()(**batch, labels=batch["input_ids"]).loss.backward()
+    assert model.encoder.encoder.layer[0].output.dense.weight.grad.any()
+    model.eval().save_pretrained(tmp_path)
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    options = {"num_beams": 2, "do_sample": False, "max_new_tokens": 6}
+    assert torch.equal(loaded.generate(**batch, **options), model.generate(**batch, **options))
+
+
+def test_an_encoder_alone_is_a_model_of_its_own(batch: Batch, tmp_path: Path) -> None:
+    model = RnnEncoderModel(RnnEncoderConfig(vocab_size=40, embedding_size=6, hidden_size=5, num_layers=2)).eval()
+    model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path).eval()
+    output, expected = loaded(**batch), model(**batch)
+    torch.testing.assert_close(output.last_hidden_state, expected.last_hidden_state)
+    assert output.pooler_output.shape == (3, 10)
+    assert not output.last_hidden_state[batch["attention_mask"] == 0].any()
+    assert isinstance(loaded.get_input_embeddings(), nn.Embedding)
+
+
+def test_native_weights_can_be_put_into_an_encoder() -> None:
+    native = nn.LSTM(6, 5, num_layers=2, batch_first=True, bidirectional=True)
+    model = RnnEncoderModel(RnnEncoderConfig(vocab_size=40, embedding_size=6, hidden_size=5, num_layers=2)).eval()
+    model.stack.load_state_dict(native.state_dict())
+    embedded = torch.randn(2, 7, 6)
+    torch.testing.assert_close(model(inputs_embeds=embedded).last_hidden_state, native(embedded)[0])
+
+
+def test_a_corrupt_checkpoint_and_a_missing_one_are_errors(make, tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-50])
+    with pytest.raises(Exception, match="(?i)incomplete|invalid|deserializ|safetensors"):
+        AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+    weights.unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(Exception, match="(?i)safetensors|no file|weights|load"):
+        AutoModelForSeq2SeqLM.from_pretrained(tmp_path, use_safetensors=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"cell_type": "lsmt"}, "'lsmt'.*lstm"),
+        ({"attention_type": "bahdanau"}, "'bahdanau'.*additive"),
+        ({"bridge": "stone"}, "'stone'.*linear, copy, zero"),
+        ({"unrolling": "lazy"}, "'lazy'.*dynamic, static"),
+        ({"decoder_hidden_size": "big"}, "decoder_hidden_size"),
+        ({"decoder_hidden_size": 0}, "decoder_hidden_size.*at least 1"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
+        ({"cell_typ": "gru"}, "no field 'cell_typ'; did you mean 'cell_type'"),
+        ({"attention_layer": 3}, "attention_layer 3.*1 layers"),
+        ({"source_vocab_size": 9}, "share_embeddings=False"),
+        ({"label_smoothing": 1.5}, "label_smoothing"),
+    ],
+)
+def test_wrong_configurations_name_the_value_and_the_remedy(fields: dict, message: str) -> None:
+    with pytest.raises(Exception, match=f"(?s){message}"):
+        rnn_hub.RnnSeq2SeqConfig(**fields)

@@ -1,0 +1,125 @@
+"""How the sequence-to-sequence model trains."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
+from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
+
+SIZES = {"vocab_size": 30, "embedding_size": 16, "encoder_hidden_size": 16, "decoder_hidden_size": 32}
+
+
+def build(**options: object) -> RnnForConditionalGeneration:
+    return RnnForConditionalGeneration(RnnSeq2SeqConfig(**{**SIZES, **options}))
+
+
+@pytest.fixture
+def pairs() -> dict[str, Tensor]:
+    """Eight sources of 3 to 7 tokens whose targets are their reversals."""
+    source = torch.zeros(8, 7, dtype=torch.long)
+    labels = torch.full((8, 8), -100)
+    for row in range(8):
+        tokens = torch.randint(4, 30, (3 + row % 5,))
+        source[row, : len(tokens)] = tokens
+        labels[row, : len(tokens)] = tokens.flip(0)
+        labels[row, len(tokens)] = 3
+    return {"input_ids": source, "attention_mask": (source != 0).long(), "labels": labels}
+
+
+@pytest.mark.parametrize("attention", ["additive", "general", None])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "layer_norm_lstm"])
+def test_a_tiny_model_learns_eight_pairs_by_heart(attention: str | None, cell: str, pairs: dict[str, Tensor]) -> None:
+    model = build(attention_type=attention, cell_type=cell).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(150):
+        loss = model(**pairs).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    source = {name: pairs[name] for name in ("input_ids", "attention_mask")}
+    output = model.eval().generate(**source, max_new_tokens=8, do_sample=False)[:, 1:]
+    expected = pairs["labels"].clamp(min=0)[:, : output.shape[1]]
+    assert torch.equal(output, expected)
+
+
+def test_the_training_loss_is_smoothed_and_the_evaluation_loss_is_not(pairs: dict[str, Tensor]) -> None:
+    model = build(label_smoothing=0.2).eval()
+    output = model(**pairs)
+    logits, labels = output.logits.flatten(0, 1), pairs["labels"].flatten()
+    torch.testing.assert_close(output.loss, F.cross_entropy(logits, labels))
+    smoothed = model.train()(**pairs)
+    torch.testing.assert_close(smoothed.loss, F.cross_entropy(logits, labels, label_smoothing=0.2))
+    assert smoothed.logits is None
+
+
+def test_the_loss_divides_by_the_items_of_the_whole_update(pairs: dict[str, Tensor]) -> None:
+    model = build().eval()
+    real = (pairs["labels"] != -100).sum()
+    torch.testing.assert_close(model(**pairs, num_items_in_batch=2 * real).loss, model(**pairs).loss / 2)
+
+
+def test_two_halves_of_a_batch_give_the_gradient_of_the_whole(pairs: dict[str, Tensor]) -> None:
+    model = build().double().train()
+    real = (pairs["labels"] != -100).sum()
+    model(**pairs).loss.backward()
+    whole = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    for part in (slice(0, 3), slice(3, 8)):
+        model(**{name: value[part] for name, value in pairs.items()}, num_items_in_batch=real).loss.backward()
+    torch.testing.assert_close([parameter.grad for parameter in model.parameters()], whole)
+
+
+def test_every_parameter_is_trained(pairs: dict[str, Tensor]) -> None:
+    for options in ({}, {"decoder_num_layers": 2, "attention_layer": 0}, {"input_feeding": True}):
+        model = build(**options).train()
+        model(**pairs).loss.backward()
+        assert all(p.grad is not None and p.grad.any() for p in model.parameters()), options
+
+
+def test_scheduled_sampling_changes_inputs_in_training_only(pairs: dict[str, Tensor]) -> None:
+    model = build(scheduled_sampling=0.9).train()
+    seen = []
+    model.embeddings.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    model(**pairs).loss.backward()
+    forced = model.prepare_decoder_input_ids_from_labels(pairs["labels"])
+    assert torch.equal(seen[-1][:, 0], forced[:, 0])
+    assert (seen[-1] != forced).float().mean() > 0.2
+    assert torch.equal(seen[-1][:, 1:][pairs["labels"][:, :-1] == -100], forced[:, 1:][pairs["labels"][:, :-1] == -100])
+    model.eval()(**pairs)
+    assert torch.equal(seen[-1], forced)
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(pairs: dict[str, Tensor]) -> None:
+    model = build(encoder_num_layers=2, decoder_num_layers=2).double().train()
+    model(**pairs).loss.backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    model.activation_checkpointing_enable()
+    assert model.encoder.stack.gradient_checkpointing
+    model(**pairs).loss.backward()
+    torch.testing.assert_close([parameter.grad for parameter in model.parameters()], expected)
+
+
+def test_a_copy_is_independent(pairs: dict[str, Tensor]) -> None:
+    model = build().eval()
+    twin = copy.deepcopy(model)
+    expected = twin(**pairs).loss
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    torch.testing.assert_close(twin(**pairs).loss, expected)
+
+
+def test_labels_become_inputs_behind_the_start_token() -> None:
+    labels = torch.tensor([[5, 6, 3], [7, 3, -100]])
+    assert build().prepare_decoder_input_ids_from_labels(labels).tolist() == [[2, 5, 6], [2, 7, 3]]
+
+
+def test_a_decoder_without_a_target_says_what_it_needs(pairs: dict[str, Tensor]) -> None:
+    with pytest.raises(ValueError, match="decoder_input_ids, decoder_inputs_embeds or labels"):
+        build()(input_ids=pairs["input_ids"])
