@@ -61,9 +61,15 @@ def register_models() -> None:
             load(f"transformers:{auto_class}").register(load(family.config), load(model))
 
 
+def register_pipelines() -> None:
+    """Adds our pipelines, which register themselves, to those of transformers."""
+    importlib.import_module("rnn_hub.pipelines.translation")
+
+
 HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
+    "transformers.pipelines": register_pipelines,
 }
 
 

@@ -13,6 +13,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
 small = dict(vocab_size=9, embedding_size=4)
 encoder = AutoModel.from_config(AutoConfig.for_model("rnn_hub_encoder", **small))
 seq2seq = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model("rnn_hub_seq2seq", **small))
+from transformers.pipelines import PIPELINE_REGISTRY
+assert "rnn-translation" in PIPELINE_REGISTRY.get_supported_tasks()
 print(type(encoder).__name__, type(seq2seq).__name__)
 """
 
@@ -22,6 +24,7 @@ ORDERS = {
     "half of transformers first": "import transformers.modeling_utils; import rnn_hub",
     "tokenizers between": "import rnn_hub; from transformers import AutoTokenizer, Trainer, pipeline",
     "a model of ours first": "import rnn_hub.models.seq2seq.modeling_seq2seq",
+    "a pipeline of ours first": "import rnn_hub.pipelines.translation",
 }
 
 
