@@ -4,6 +4,7 @@
 have loaded, in whatever order, our classes are added to them.
 """
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Callable
@@ -47,10 +48,19 @@ def load(path: str) -> Any:
 
 
 def register_configs() -> None:
-    """Adds our configurations to `AutoConfig`. A name that means something else there is an error of transformers."""
-    from transformers import AutoConfig
+    """Adds our configurations to `AutoConfig`; a second time changes nothing.
+
+    Raises:
+        ValueError: a model type of ours already means something else there.
+    """
+    from transformers import CONFIG_MAPPING, AutoConfig
 
     for family in FAMILIES:
+        # not `get`, which sees nothing here; and `register` would refuse only transformers' own model types
+        taken = CONFIG_MAPPING[family.model_type] if family.model_type in CONFIG_MAPPING else None  # noqa: SIM401
+        name = f"{taken.__module__}:{taken.__qualname__}" if taken else family.config
+        if name != family.config:
+            raise ValueError(f"the model type {family.model_type!r} is taken by {name}: only one can be imported")
         AutoConfig.register(family.model_type, load(family.config))
 
 
@@ -94,17 +104,23 @@ class _AfterImport:
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the usual loader, which then takes its place again; then the function."""
+        """As the usual loader, which then takes its place again; then the function. A failed import may be repeated."""
         module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
-        sys.meta_path.remove(self)
         self.function()
+        self.remove()
+
+    def remove(self) -> None:
+        """Waits no longer."""
+        with contextlib.suppress(ValueError):  # another thread was faster
+            sys.meta_path.remove(self)
 
 
 def register() -> None:
     """Registers with the Auto classes: now with those that are loaded, with the others when they are."""
     for name, function in HOOKS.items():
-        if name in sys.modules:
+        hook = _AfterImport(name, function)
+        sys.meta_path.insert(0, hook)
+        if name in sys.modules:  # asked after inserting, so that no import of another thread slips through between
             function()
-        else:
-            sys.meta_path.insert(0, _AfterImport(name, function))
+            hook.remove()

@@ -21,7 +21,7 @@ print(type(encoder).__name__, type(seq2seq).__name__)
 ORDERS = {
     "ours first": "import rnn_hub",
     "transformers first": "from transformers import AutoModelForSeq2SeqLM, Trainer, pipeline; import rnn_hub",
-    "half of transformers first": "import transformers.modeling_utils; import rnn_hub",
+    "half of transformers first": "from transformers import AutoConfig; import rnn_hub, transformers.modeling_layers",
     "tokenizers between": "import rnn_hub; from transformers import AutoTokenizer, Trainer, pipeline",
     "a model of ours first": "import rnn_hub.models.seq2seq.modeling_seq2seq",
     "a pipeline of ours first": "import rnn_hub.pipelines.translation",
@@ -60,10 +60,26 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
         rnn_hub.no_such_name  # noqa: B018
 
 
-def test_a_taken_model_type_is_refused() -> None:
-    from transformers import AutoConfig, BertConfig
+def test_registering_again_changes_nothing() -> None:
+    from transformers import CONFIG_MAPPING, AutoModelForSeq2SeqLM, pipeline  # noqa: F401
 
-    import rnn_hub  # noqa: F401
+    import rnn_hub
 
-    with pytest.raises(ValueError, match="rnn_hub_seq2seq"):
-        AutoConfig.register("rnn_hub_seq2seq", BertConfig)
+    finders = list(sys.meta_path)
+    rnn_hub.register()
+    assert sys.meta_path == finders
+    assert CONFIG_MAPPING["rnn_hub_seq2seq"] is rnn_hub.RnnSeq2SeqConfig
+    assert AutoModelForSeq2SeqLM._model_mapping[rnn_hub.RnnSeq2SeqConfig] is rnn_hub.RnnForConditionalGeneration
+
+
+def test_a_model_type_that_another_package_took_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+    import rnn_hub
+
+    class Theirs(PreTrainedConfig):
+        model_type: str = "rnn_hub_seq2seq"
+
+    monkeypatch.setitem(CONFIG_MAPPING._extra_content, "rnn_hub_seq2seq", Theirs)
+    with pytest.raises(ValueError, match=r"'rnn_hub_seq2seq' is taken by .*Theirs"):
+        rnn_hub.register()
