@@ -1,9 +1,10 @@
 # The two commands: `make demo` opens the demos, `make test` runs the tests. Both set everything up first.
 
-PYTHON ?= python3
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
 
 .PHONY: demo test setup browser lint format clean
 
@@ -26,9 +27,9 @@ setup: $(VENV)/.installed
 # torch first and alone, at the pinned version: a range, or torch as a dependency, may fetch gigabytes for GPUs.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"rnn_hub needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: say make PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep -i '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,demos]"
 	touch $@
 
 # The demos' tests drive a browser. Where none can be installed they skip, and say so.
