@@ -41,16 +41,19 @@ def load_weights(model: PreTrainedModel, weights: Mapping[str, torch.Tensor]) ->
 def save_half_precision(model: PreTrainedModel, folder: Path) -> None:
     """Save a float32 model with its weights as float16 on the disk; ``from_pretrained`` gives float32 again.
 
-    The config's ``dtype`` says float32, and that is the type that transformers loads into.
+    The config's ``dtype`` says float32, and that is the type that transformers loads into. Tied weights stay one tensor,
+    so that they are stored once.
 
     Raises:
         RnnHubError: a weight is too large for float16.
     """
-    state = {}
+    state, halves = {}, {}
     for name, value in model.state_dict().items():
-        state[name] = value.half() if value.is_floating_point() else value
-        if value.is_floating_point() and not torch.isfinite(state[name]).all():
-            raise RnnHubError(f"the weight {name!r} is not finite in half precision: the training diverged")
+        state[name] = value
+        if value.is_floating_point():
+            state[name] = halves.setdefault((value.data_ptr(), value.shape), value.half())
+            if not torch.isfinite(state[name]).all():
+                raise RnnHubError(f"the weight {name!r} is not finite in half precision: the training diverged")
     model.save_pretrained(folder, state_dict=state)
 
 

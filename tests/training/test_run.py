@@ -53,6 +53,7 @@ def test_a_tiny_model_learns_and_leaves_a_complete_folder(corpus, tmp_path):
     assert names == files | {"tokenizer.json", "tokenizer_config.json", "checkpoints"}
     stored = load_file(folder / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    assert not {"lm_head.weight", "encoder.embeddings.weight"} & stored.keys()  # tied: stored once
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert model.generation_config.num_beams == 2
