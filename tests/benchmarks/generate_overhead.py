@@ -1,11 +1,11 @@
 """What transformers' `generate()` adds to a bare loop over the same encoder and decoder steps, greedy, same tokens."""
 
-import argparse
-import time
+from argparse import Namespace
+from functools import partial
 
 import torch
 from corpus import build_model, collate, multi30k
-from timing import interleave, report
+from timing import arguments, interleave, report, seconds
 from torch import Tensor
 
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
@@ -24,34 +24,25 @@ def bare_loop(model: RnnForConditionalGeneration, input_ids: Tensor, mask: Tenso
     return torch.cat(tokens, dim=1)
 
 
-def timed(function, *arguments: object, **options: object) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    function(*arguments, **options)
-    return time.perf_counter() - start
-
-
-def measure(model: RnnForConditionalGeneration, batch: dict[str, Tensor], steps: int, rounds: int) -> None:
+def measure(model: RnnForConditionalGeneration, batch: dict[str, Tensor], options: Namespace) -> None:
     """Both ways for one batch."""
-    inputs, mask = batch["input_ids"], batch["attention_mask"]
+    inputs, mask, steps = batch["input_ids"], batch["attention_mask"], options.steps
     greedy = {"attention_mask": mask, "num_beams": 1, "do_sample": False, "max_new_tokens": steps}
-    same = torch.equal(model.generate(inputs, **greedy), bare_loop(model, inputs, mask, steps))
-    assert same, "the two do not give the same tokens"
-    sides = {
-        "bare loop": lambda: timed(bare_loop, model, inputs, mask, steps),
-        "generate()": lambda: timed(model.generate, inputs, **greedy),
+    ways = {
+        "bare loop": partial(bare_loop, model, inputs, mask, steps),
+        "generate()": partial(model.generate, inputs, **greedy),
     }
-    costs = interleave(sides, rounds, warmup=2)
+    assert torch.equal(*(way() for way in ways.values())), "the two do not give the same tokens"
+    sides = {name: partial(seconds, way, options.clock) for name, way in ways.items()}
+    costs = interleave(sides, options.rounds, warmup=2)
     extra = 1000 * (costs["generate()"] - costs["bare loop"]) / steps
     report(f"greedy decoding, B = {len(inputs)}", costs, "bare loop", extra_milliseconds_a_step=extra)
 
 
 def main() -> None:
     """Measures B = 1, 8 and 64."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser = arguments(__doc__, rounds=15)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
@@ -60,7 +51,7 @@ def main() -> None:
         model.lm_head.bias[model.config.eos_token_id] = -1e9  # all sentences run to the last step
     _, test = multi30k()
     for size in (1, 8, 64):
-        measure(model, collate(test[:size]), options.steps, options.rounds)
+        measure(model, collate(test[:size]), options)
 
 
 if __name__ == "__main__":

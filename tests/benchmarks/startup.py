@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
-import time
+from functools import partial
 
-from timing import interleave, report
+from timing import interleave, report, seconds
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -15,12 +15,10 @@ COMMANDS = {
 
 def run(command: list[str]) -> float:
     """Seconds from start to end of a process."""
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    return seconds(partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL), "perf_counter")
 
 
 if __name__ == "__main__":
-    costs = interleave({name: lambda c=c: run(c) for name, c in COMMANDS.items()}, rounds=20, warmup=2)
+    costs = interleave({name: partial(run, c) for name, c in COMMANDS.items()}, rounds=20, warmup=2)
     difference = costs["rnn-hub --help"] - costs["python -c pass"]
     report("start-up", costs, "python -c pass", help_costs_seconds=difference)

@@ -7,6 +7,8 @@ round, and what counts is the median over rounds of the ratio inside a round. Ne
 import json
 import subprocess
 import sys
+import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -51,6 +53,30 @@ def report(title: str, costs: Costs, base: str, **extra: Any) -> None:
         print(f"  {name.replace('_', ' ')}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}")
     ratios = {name: {"cost": cost, "ratio": ratio} for name, (cost, ratio, _) in rows.items()}
     print(json.dumps({"benchmark": title, "base": base, "costs": ratios, **extra}), flush=True)
+
+
+def arguments(description: str, rounds: int) -> ArgumentParser:
+    """What every benchmark of ours takes: how many rounds and threads, and which of `time`'s clocks counts."""
+    parser = ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--cpu-time",
+        dest="clock",
+        action="store_const",
+        const="process_time",
+        default="perf_counter",
+        help="measure processor time (on a busy machine, with --threads 1)",
+    )
+    return parser
+
+
+def seconds(work: Callable[[], Any], clock: str) -> float:
+    """How long something takes by one of `time`'s clocks."""
+    now = getattr(time, clock)
+    start = now()
+    work()
+    return now() - start
 
 
 class Worker:

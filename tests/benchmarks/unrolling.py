@@ -6,17 +6,17 @@ over what it held before the first batch. "token budget" is dynamic unrolling wi
 batches of the same mean size.
 """
 
-import argparse
 import json
 import random
 import time
+from argparse import SUPPRESS
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from corpus import multi30k
-from timing import Worker, interleave, report, serve
+from timing import Worker, arguments, interleave, report, serve
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -74,31 +74,30 @@ def work(task: dict[str, Any]) -> None:
     torch.set_num_threads(task["threads"])
     torch.set_flush_denormal(True)
     batches = [torch.tensor(lengths) for lengths in task["batches"]]
+    now = getattr(time, task["clock"])
     layer, run = build(task["way"], task["longest"])
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far, that of the imports, is forgotten
     start_memory = resident("VmRSS")
 
     def round_() -> dict[str, float]:
-        start = time.perf_counter()
+        start = now()
         for lengths in batches:
             x = torch.randn(len(lengths), int(lengths.max()), SIZE, requires_grad=True)
             mask = torch.arange(x.shape[1]) < lengths[:, None]
             run(x, lengths, mask).sum().backward()
             layer.zero_grad()
         tokens = int(sum(lengths.sum() for lengths in batches))
-        return {"seconds": time.perf_counter() - start, "units": tokens, "megabytes": resident("VmHWM") - start_memory}
+        return {"seconds": now() - start, "units": tokens, "megabytes": resident("VmHWM") - start_memory}
 
     serve(round_)
 
 
 def main() -> None:
     """Measures both sets."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--batches", type=int, default=4, help="batches a round")
     parser.add_argument("--size", type=int, default=32, help="sentences a batch")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--task", type=json.loads, help=SUPPRESS)
     given = parser.parse_args()
     if given.task:
         work(given.task)
@@ -108,7 +107,13 @@ def main() -> None:
         workers = {}
         for way in WAYS:
             batches = batches_of(lengths, way, given.size, given.batches)
-            task = {"way": way, "batches": batches, "longest": max(lengths), "threads": given.threads}
+            task = {
+                "way": way,
+                "batches": batches,
+                "longest": max(lengths),
+                "threads": given.threads,
+                "clock": given.clock,
+            }
             workers[way] = Worker(__file__, ["--task", json.dumps(task)])
         costs = interleave(workers, given.rounds)
         base = workers[WAYS[0]].answer["megabytes"]
