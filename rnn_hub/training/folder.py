@@ -41,8 +41,8 @@ def load_weights(model: PreTrainedModel, weights: Mapping[str, torch.Tensor]) ->
 def save_half_precision(model: PreTrainedModel, folder: Path) -> None:
     """Save a float32 model with its weights as float16 on the disk; ``from_pretrained`` gives float32 again.
 
-    The config's ``dtype`` says float32, and that is the type that transformers loads into. Tied weights stay one tensor,
-    so that they are stored once.
+    The config's ``dtype`` says float32, and that is the type that transformers loads into. Tied weights stay one
+    tensor, so that they are stored once.
 
     Raises:
         RnnHubError: a weight is too large for float16.
