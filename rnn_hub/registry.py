@@ -118,7 +118,10 @@ class _AfterImport:
 
 def register() -> None:
     """Registers with the Auto classes: now with those that are loaded, with the others when they are."""
+    waiting = {finder.name for finder in sys.meta_path if isinstance(finder, _AfterImport)}
     for name, function in HOOKS.items():
+        if name in waiting:
+            continue
         hook = _AfterImport(name, function)
         sys.meta_path.insert(0, hook)
         if name in sys.modules:  # asked after inserting, so that no import of another thread slips through between

@@ -44,9 +44,7 @@ def pad_sequences(
     tensors = [torch.as_tensor(sequence) for sequence in sequences]
     longest = max(len(tensor) for tensor in tensors)
     if length is not None and longest > length:
-        raise RnnHubError(
-            f"a sequence of {longest} steps does not fit into the length {length}: truncate it first"
-        )
+        raise RnnHubError(f"a sequence of {longest} steps does not fit into the length {length}: truncate it first")
     total = _round_up(length if length is not None else longest, multiple)
     template = max(tensors, key=len)
     padded = template.new_full((len(tensors), total, *template.shape[1:]), value)

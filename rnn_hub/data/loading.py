@@ -33,8 +33,7 @@ def load_split(
     missing = [column for column in columns if column not in available]
     if missing:
         raise RnnHubError(
-            f"{path} has no column {', '.join(map(repr, missing))} in split {split!r}; "
-            f"it has {', '.join(available)}"
+            f"{path} has no column {', '.join(map(repr, missing))} in split {split!r}; it has {', '.join(available)}"
         )
     return dataset
 

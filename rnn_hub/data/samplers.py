@@ -136,9 +136,7 @@ class BucketBatchSampler(Sampler[list[int]]):
     def _rank_batches(self) -> list[list[int]]:
         """This rank's share; the last round repeats the first batches where it does not come out even."""
         plan = self._plan()
-        return [
-            plan[i % len(plan)] for i in range(self.rank, len(self) * self.num_replicas, self.num_replicas)
-        ]
+        return [plan[i % len(plan)] for i in range(self.rank, len(self) * self.num_replicas, self.num_replicas)]
 
     def _plan(self) -> list[list[int]]:
         """All batches of this epoch in the global order, as many in every epoch."""
@@ -213,9 +211,7 @@ class TokenBatchSampler(BucketBatchSampler):
         RnnHubError: a budget below 1.
     """
 
-    def __init__(
-        self, lengths: Lengths, max_tokens: int, max_sentences: int | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, lengths: Lengths, max_tokens: int, max_sentences: int | None = None, **kwargs: Any) -> None:
         if max_tokens < 1 or (max_sentences is not None and max_sentences < 1):
             raise RnnHubError(f"max_tokens={max_tokens} and max_sentences={max_sentences} must be at least 1")
         self.max_tokens, self.max_sentences = max_tokens, max_sentences

@@ -61,9 +61,7 @@ class BleuLower(TranslationMetric):
     name = "bleu_lower"
     options = ("language",)
 
-    def _compute(
-        self, predictions: Sequence[str], references: References, language: str = "en"
-    ) -> dict[str, Any]:
+    def _compute(self, predictions: Sequence[str], references: References, language: str = "en") -> dict[str, Any]:
         from sacrebleu.metrics import BLEU
 
         tokenized = [moses_tokenize(text, language) for text in predictions]
@@ -95,9 +93,7 @@ def reference_streams(references: References) -> list[list[str]]:
     grouped = [[texts] if isinstance(texts, str) else list(texts) for texts in references]
     counts = {len(texts) for texts in grouped}
     if len(counts) != 1 or 0 in counts:
-        raise RnnHubError(
-            f"every example needs the same number of references, at least 1, not {sorted(counts)}"
-        )
+        raise RnnHubError(f"every example needs the same number of references, at least 1, not {sorted(counts)}")
     return [list(stream) for stream in zip(*grouped, strict=True)]
 
 

@@ -72,9 +72,7 @@ def test_truncation_keeps_eos_and_warns_once(tokenizer, rows, caplog):
 
 
 def test_fixed_and_multiple_padding(tokenizer, rows):
-    fixed = Seq2SeqCollator(
-        tokenizer, "en", "de", max_source_length=70, max_target_length=90, padding="max_length"
-    )
+    fixed = Seq2SeqCollator(tokenizer, "en", "de", max_source_length=70, max_target_length=90, padding="max_length")
     batch = fixed(rows)
     assert batch["input_ids"].shape[1] == 70 and batch["labels"].shape[1] == 90
     batch = Seq2SeqCollator(tokenizer, "en", "de", pad_to_multiple_of=8)(rows)
