@@ -2,7 +2,8 @@
 
 A kernel knows no mask, and a `PackedSequence` leaves the fast kernels on a CPU. Instead, ragged sequences are moved to
 the start of their rows, and one more input feature, 1 on padding, closes the input gate and opens the forget gate there
-(for a GRU: the update gate), which freezes the cell state exactly: sigmoid(-1e4) is 0 and sigmoid(1e4) is 1.
+(for a GRU: the update gate), which freezes the cell state exactly: sigmoid(-1e4) is 0 and sigmoid(1e4) is 1. A relu is
+held at 0 there, where it could otherwise grow without bound and turn gradients into NaN.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from rnn_hub.cells.base import State
 
-GATE_SIGNS = {"lstm": (-1.0, 1.0, 0.0, 0.0), "gru": (0.0, 1.0, 0.0), "rnn_tanh": (0.0,), "rnn_relu": (0.0,)}
+GATE_SIGNS = {"lstm": (-1.0, 1.0, 0.0, 0.0), "gru": (0.0, 1.0, 0.0), "rnn_tanh": (0.0,), "rnn_relu": (-1.0,)}
 """For each kernel and gate, the sign of the weight that the feature 'is padding' has."""
 
 CLOSED = 1e4
@@ -31,6 +32,7 @@ def scan(
     kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor | None
 ) -> "tuple[Tensor, State]":
     """All steps of one layer in one direction. Arguments and result as in `Cell.scan`."""
+    _check(weights, x, state)
     if mask is not None:
         mask = mask.bool()
         if bool(mask.all()):
@@ -40,6 +42,16 @@ def scan(
     if mask is None:
         return _run(kernel, weights, x, state)
     return _ragged(kernel, weights, x, state, mask)
+
+
+def _check(weights: Mapping[str, Tensor], x: Tensor, state: "State") -> None:
+    """The kernels of oneDNN check no shape: a wrong one would write beyond their memory."""
+    if x.shape[-1] != weights["weight_ih"].shape[1]:
+        raise ValueError(f"the cell takes inputs of {weights['weight_ih'].shape[1]} features, got {x.shape[-1]}")
+    expected = (x.shape[0], weights["weight_hh"].shape[1])
+    for part in state:
+        if part.shape != expected:
+            raise ValueError(f"a state of shape {tuple(part.shape)} does not fit a batch that needs {expected}")
 
 
 def _ragged(

@@ -154,3 +154,24 @@ def test_a_name_is_given_once() -> None:
     with pytest.raises(ValueError, match="'lstm' is taken"):
         register_cell("lstm")(type("Impostor", (Cell,), {}))
     assert CELLS["lstm"].__name__ == "LSTMCell"
+
+
+@every_cell
+@pytest.mark.parametrize("wrong", ["inputs", "state"])
+def test_inputs_and_states_that_do_not_fit_are_refused(name: str, wrong: str) -> None:
+    cell, _ = build(name, torch.float32)
+    x = torch.randn(BATCH, TIME, INPUTS)
+    state = cell.init_state(BATCH - 1 if wrong == "state" else BATCH, x)
+    with pytest.raises((ValueError, RuntimeError), match=r"features|shape|size|batch"):
+        cell.scan(x[..., 1:] if wrong == "inputs" else x, state)
+
+
+def test_a_relu_that_would_grow_without_bound_on_padding_leaves_gradients_finite() -> None:
+    cell, weights = build("elman_relu", torch.float32)
+    for weight in weights:
+        weight.data.fill_(0.9)  # the recurrence grows six times a step
+    x = torch.full((2, 200, INPUTS), -100.0)
+    x[1, :3] = 1.0
+    output, state = cell.scan(x, None, torch.arange(200) < torch.tensor([[200], [3]]))
+    assert output[0].max() == 0 and output[1].max() > 1
+    assert all(grad.isfinite().all() for grad in gradients(output, state, weights))
