@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 def scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) -> "tuple[Tensor, State]":
     """Runs `cell.step` over time. Shapes as in `Cell.scan`; no branch depends on data, so it can be traced."""
     if x.shape[1] == 0:
-        return x.new_zeros(x.shape[0], 0, state[0].shape[-1]), state
+        return state[0].new_zeros(x.shape[0], 0, state[0].shape[-1], dtype=output_dtype(x, state[0])), state
     if mask is not None:
         mask = mask.bool()
-        x = torch.where(mask[..., None], x, 0)
+        x = torch.where(mask.view(*mask.shape, *[1] * (x.dim() - 2)), x, 0)
     steps = zip(*(projected.unbind(1) for projected in cell.project(x, state)), strict=True)
     outputs = []
     for t, inputs in enumerate(steps):
@@ -26,7 +26,12 @@ def scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) -> 
             state = freeze(mask[:, t], after, state)
             output = torch.where(mask[:, t, None], output, 0)
         outputs.append(output)
-    return torch.stack(outputs, dim=1).to(x.dtype), state
+    return torch.stack(outputs, dim=1).to(output_dtype(x, outputs[0])), state
+
+
+def output_dtype(x: Tensor, output: Tensor) -> torch.dtype:
+    """Outputs take the dtype of the inputs, unless these are whole numbers."""
+    return x.dtype if x.is_floating_point() else output.dtype
 
 
 def freeze(keep: Tensor, after: "State", before: "State") -> "State":

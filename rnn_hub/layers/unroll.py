@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnn_hub.cells import Cell
-from rnn_hub.cells.scan import scan_steps
+from rnn_hub.cells.scan import output_dtype, scan_steps
 
 if TYPE_CHECKING:
     from rnn_hub.cells import State
@@ -36,7 +36,7 @@ def dynamic_rnn(
 
     Args:
         step: a cell, or a function of the inputs at one step and the state.
-        x: (B, T, ...).
+        x: (B, T, ...), of any dtype: token numbers, vectors, images.
         mask: (B, T), real positions; anywhere in the row. None and no `lengths`: all are real.
         state: the state before the first step; a cell's own zeros by default, required for a function.
         lengths: (B,), instead of a mask, of right-padded rows.
@@ -120,9 +120,8 @@ def _active_rows(step: Cell | Step, x: Tensor, mask: Tensor, state: "State") -> 
     state = tuple(torch.cat(parts) for parts in zip(state, *reversed(finished), strict=True))
     unsort = rows.argsort()
     state = tuple(part[unsort] for part in state)
-    result = x.new_zeros(*mask.shape, state[0].shape[-1])
-    if outputs:
-        stacked = torch.stack(outputs, dim=1).to(x.dtype)
-        index = place[..., None].expand_as(stacked)
-        result = result.scatter(1, index, stacked)[unsort]
-    return result, state
+    if not outputs:
+        return state[0].new_zeros(*mask.shape, state[0].shape[-1], dtype=output_dtype(x, state[0])), state
+    stacked = torch.stack(outputs, dim=1).to(output_dtype(x, outputs[0]))
+    result = stacked.new_zeros(*mask.shape, stacked.shape[-1])
+    return result.scatter(1, place[..., None].expand_as(stacked), stacked)[unsort], state

@@ -85,3 +85,46 @@ def test_a_step_function_without_a_state_and_a_sequence_too_long_are_refused() -
         dynamic_rnn(Counter(), torch.randn(4, 7, 3))
     with pytest.raises(ValueError, match="5 steps got a sequence of 7"):
         static_rnn(Counter(), torch.randn(4, 7, 3), 5, state=(torch.zeros(4, 3),))
+
+
+def _wide(inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    hidden = torch.tanh(inputs[0] + state[0])
+    return torch.cat([hidden, -hidden, hidden], dim=-1), (hidden,)
+
+
+def _token(inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    hidden = torch.tanh(torch.linspace(-1, 1, 27).view(9, 3)[inputs[0]] + state[0])
+    return hidden, (hidden,)
+
+
+def _image(inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    hidden = torch.tanh(inputs[0].mean(dim=(2, 3)) + state[0])
+    return hidden, (hidden,)
+
+
+@pytest.mark.parametrize(
+    ("step", "x"),
+    [(_wide, torch.randn(4, 7, 3)), (_token, torch.randint(0, 9, (4, 7))), (_image, torch.randn(4, 7, 3, 2, 5))],
+    ids=["outputs wider than the state", "token numbers", "images"],
+)
+@pytest.mark.parametrize("mask", [MASK, MASK.flip(1)], ids=["right", "left"])
+def test_inputs_and_outputs_may_have_any_shape_and_dtype(step, x: Tensor, mask: Tensor) -> None:
+    start = (torch.randn(4, 3),)
+    output, end = dynamic_rnn(step, x, mask, start)
+    torch.testing.assert_close(static_rnn(step, x, None, mask, start), (output, end))
+    for row, real in enumerate(mask):
+        state = (start[0][row : row + 1],)
+        for t in real.nonzero().flatten().tolist():
+            expected, state = step((x[row : row + 1, t],), state)
+            torch.testing.assert_close(output[row, t], expected[0])
+        torch.testing.assert_close(end[0][row], state[0][0])
+        assert not output[row, ~real].any()
+
+
+@pytest.mark.parametrize("shape", [(2, 0), (0, 4)], ids=["no step", "no row"])
+@pytest.mark.parametrize("name", ["gru", "layer_norm_lstm"])
+def test_nothing_to_run_gives_nothing(name: str, shape: tuple[int, int]) -> None:
+    cell_class = get_cell(name)
+    cell = cell_class({key: torch.randn(size) for key, size in cell_class.weight_shapes(3, 5).items()}, 5)
+    for mask in (None, torch.ones(shape)):
+        assert dynamic_rnn(cell, torch.randn(*shape, 3), mask)[0].shape == (*shape, 5)
