@@ -57,9 +57,14 @@ class Attention(nn.Module):
 
         Returns:
             contexts (B, T, C) and weights (B, T, S), which are 0 at padding and else sum to 1.
+
+        Raises:
+            ValueError: where B is no multiple of M.
         """
         sources, positions = memory.values.shape[:2]
         batch, steps = query.shape[:2]
+        if batch % sources:
+            raise ValueError(f"{batch} rows of queries cannot share {sources} sources: pass a multiple of them")
         energy = self.energy(query.reshape(sources, -1, query.shape[-1]), memory.keys)
         if memory.mask is not None:
             energy = energy.masked_fill(~memory.mask[:, None], torch.finfo(energy.dtype).min)

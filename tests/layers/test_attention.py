@@ -63,3 +63,10 @@ def test_dot_attention_needs_equal_sizes_and_unknown_names_list_the_choices() ->
         get_attention("dot")(4, 6)
     with pytest.raises(ValueError, match=r"'bahdanau'.*additive.*dot"):
         get_attention("bahdanau")
+
+
+def test_queries_that_cannot_share_the_sources_are_refused() -> None:
+    attention = build("dot")
+    memory = attention.remember(torch.randn(2, 5, 6).double(), MASK)
+    with pytest.raises(ValueError, match="3 rows of queries cannot share 2 sources"):
+        attention(torch.randn(3, 2, 6).double(), memory)
