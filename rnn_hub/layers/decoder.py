@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from rnn_hub.cells import State
 from rnn_hub.layers.attention import Memory, get_attention
 from rnn_hub.layers.dropout import SequenceDropout
-from rnn_hub.layers.stack import RnnStack
+from rnn_hub.layers.stack import Noise, RnnStack
 
 DecoderState = tuple[State, ...]
 """A state for each layer; with input feeding, one more that holds the last attentional vector."""
@@ -101,20 +101,28 @@ class AttentionDecoder(nn.Module):
         return self.dropout(output), weights, state
 
     def step(
-        self, x: Tensor, memory: Memory | None, state: DecoderState, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        memory: Memory | None,
+        state: DecoderState,
+        mask: Tensor | None = None,
+        noise: tuple[Noise, ...] | None = None,
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
-        """One or more steps that do not feed back. Arguments and results as in `forward`, without its dropout."""
+        """One or more steps that do not feed back. Arguments and results as in `forward`, without its last dropout.
+
+        `noise` holds what each of the stacks drops, where several calls make one pass.
+        """
         layers = self.lower.num_layers
-        hidden, after = self.lower(x, mask, state[:layers])
+        below, above = (*(noise or ()), None, None)[:2]
+        hidden, after = self.lower(x, mask, state[:layers], below)
         weights = None
         if self.attention is not None:
             context, weights = self.attention(hidden, memory)
             hidden = torch.cat([hidden, context], dim=-1)
             if self.upper is not None:
-                hidden, above = self.upper(
-                    self.upper.dropout(hidden), mask, state[layers : layers + self.upper.num_layers]
-                )
-                after, hidden = after + above, torch.cat([hidden, context], dim=-1)
+                hidden = self.upper.dropout(hidden, None if above is None else above.inputs[0])
+                hidden, last = self.upper(hidden, mask, state[layers : layers + self.upper.num_layers], above)
+                after, hidden = after + last, torch.cat([hidden, context], dim=-1)
         return torch.tanh(self.combine(hidden)), weights, after
 
     def _feed(
@@ -122,11 +130,12 @@ class AttentionDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
         """Step by step, since each input holds the output before it."""
         *state, (feed,) = state
+        noise = tuple(stack.draw_noise(x.shape[0], x) for stack in self.stacks)
         outputs, weights = [], []
         for t, embedding in enumerate(x.split(1, dim=1)):
             now = None if mask is None else mask[:, t : t + 1]
             inputs = torch.cat([embedding, feed[:, None].to(embedding.dtype)], dim=-1)
-            output, weight, state = self.step(inputs, memory, tuple(state), now)
+            output, weight, state = self.step(inputs, memory, tuple(state), now, noise)
             feed = output[:, 0] if now is None else torch.where(now.bool(), output[:, 0], feed)
             outputs.append(output)
             weights.append(weight)

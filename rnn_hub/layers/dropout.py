@@ -22,13 +22,19 @@ class SequenceDropout(nn.Module):
         self.p = p
         self.variational = variational
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
+    def draw(self, batch_size: int, size: int, like: Tensor) -> Tensor | None:
+        """A mask for all steps (B, 1, D), for a caller that takes the steps one at a time; None where there is none."""
+        if not self.training or self.p == 0 or not self.variational:
+            return None
+        return F.dropout(like.new_ones(batch_size, 1, size), self.p)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D), with the mask that `draw` returned, if there is one."""
         if not self.training or self.p == 0:
             return x
         if not self.variational:
             return F.dropout(x, self.p)
-        return x * F.dropout(x.new_ones(x.shape[0], 1, x.shape[2]), self.p)
+        return x * (self.draw(x.shape[0], x.shape[2], x) if mask is None else mask)
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

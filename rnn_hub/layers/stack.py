@@ -1,6 +1,7 @@
 """A stack of recurrent layers in one or two directions."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,18 @@ from rnn_hub.layers.unroll import dynamic_rnn, static_rnn
 
 StackState = tuple[State, ...]
 """One state for each layer and direction: layer 0 forward, layer 0 backward, layer 1 forward, ..."""
+
+
+class Noise(NamedTuple):
+    """What dropout keeps in one pass over a sequence whose steps are taken one at a time.
+
+    A factor for each layer's inputs, and one for the recurrent weights of each layer and direction; None where nothing
+    is dropped, or where every step draws anew.
+    """
+
+    inputs: tuple[Tensor | None, ...]
+    weights: tuple[Tensor | None, ...]
+
 
 MERGES = ("concat", "sum")
 UNROLLINGS = ("dynamic", "static")
@@ -113,12 +126,26 @@ class RnnStack(nn.Module):
                 if _to_draw(self.get_parameter(name)):
                     self.get_parameter(name).zero_()
 
-    def cell(self, layer: int, direction: int = 0) -> Cell:
+    def draw_noise(self, batch_size: int, like: Tensor) -> Noise:
+        """The dropout of one pass, for a caller that takes its steps one at a time."""
+        sizes = [self.input_size, *[self.output_size] * (self.num_layers - 1)]
+        inputs = tuple(self.dropout.draw(batch_size, size, like) for size in sizes)
+        weights: list[Tensor | None] = [None] * (self.num_layers * len(self.directions))
+        if self.training and self.weight_dropout:
+            suffixes = (suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer))
+            weights = [self._kept(getattr(self, f"weight_hh{suffix}")) for suffix in suffixes]
+        return Noise(inputs, tuple(weights))
+
+    def _kept(self, weight: Tensor) -> Tensor:
+        return nn.functional.dropout(torch.ones_like(weight), self.weight_dropout)
+
+    def cell(self, layer: int, direction: int = 0, noise: Noise | None = None) -> Cell:
         """The cell of one layer and direction, over the current weights, some of them dropped in training."""
-        suffix = self._suffixes(layer)[direction]
+        suffix, width = self._suffixes(layer)[direction], len(self.directions)
         weights = {name: getattr(self, name + suffix) for name in self.weight_names}
         if self.training and self.weight_dropout:
-            weights["weight_hh"] = nn.functional.dropout(weights["weight_hh"], self.weight_dropout)
+            kept = self._kept(weights["weight_hh"]) if noise is None else noise.weights[layer * width + direction]
+            weights["weight_hh"] = weights["weight_hh"] * kept
         return self.cell_class(weights, self.hidden_size)
 
     def init_state(self, batch_size: int, like: Tensor) -> StackState:
@@ -136,7 +163,11 @@ class RnnStack(nn.Module):
         return tuple(states)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, state: StackState | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        state: StackState | None = None,
+        noise: Noise | None = None,
     ) -> tuple[Tensor, StackState]:
         """Runs all layers.
 
@@ -144,32 +175,37 @@ class RnnStack(nn.Module):
             x: (B, T, input_size).
             mask: (B, T), 1 at real positions; padding, left or right, changes no output, state or gradient.
             state: the state before the first step, as returned by an earlier call.
+            noise: what `draw_noise` returned, to keep one dropout over several calls.
 
         Returns:
             outputs (B, T, output_size), 0 at padding, and the state after the last real step.
         """
         state = self.init_state(x.shape[0], x) if state is None else state
+        if self.residual and mask is not None:
+            x = torch.where(mask[..., None].bool(), x, 0)
         after: list[State] = []
         width = len(self.directions)
         for layer in range(self.num_layers):
             if layer > 0:
-                x = self.dropout(x)
+                x = self.dropout(x, None if noise is None else noise.inputs[layer])
             before = state[layer * width : (layer + 1) * width]
             if self.gradient_checkpointing and self.training:
-                y, states = self._gradient_checkpointing_func(self._layer, layer, x, mask, before)
+                y, states = self._gradient_checkpointing_func(self._layer, layer, x, mask, before, noise)
             else:
-                y, states = self._layer(layer, x, mask, before)
+                y, states = self._layer(layer, x, mask, before, noise)
             after.extend(states)
             x = x + y if self.residual and x.shape == y.shape else y
         return x, tuple(after)
 
-    def _layer(self, layer: int, x: Tensor, mask: Tensor | None, before: StackState) -> tuple[Tensor, StackState]:
+    def _layer(
+        self, layer: int, x: Tensor, mask: Tensor | None, before: StackState, noise: Noise | None
+    ) -> tuple[Tensor, StackState]:
         """Both directions of one layer. The backward one reads the flipped row under the flipped mask."""
         outputs, states = [], []
         for direction, state in enumerate(before):
             flip = (lambda tensor: tensor.flip(1)) if direction == 1 else (lambda tensor: tensor)
             output, state = self._unroll(
-                self.cell(layer, direction), flip(x), None if mask is None else flip(mask), state
+                self.cell(layer, direction, noise), flip(x), None if mask is None else flip(mask), state
             )
             outputs.append(flip(output))
             states.append(state)
@@ -182,7 +218,8 @@ class RnnStack(nn.Module):
     def _unroll(self, cell: Cell, x: Tensor, mask: Tensor | None, state: State) -> tuple[Tensor, State]:
         if self.unrolling == "dynamic":
             return dynamic_rnn(cell, x, mask, state)
-        output, state = static_rnn(cell, x, self.static_length, mask, state)
+        length = None if x.shape[1] == 1 else self.static_length  # one step, as in generation, is a fixed graph too
+        output, state = static_rnn(cell, x, length, mask, state)
         return output[:, : x.shape[1]], state
 
     def extra_repr(self) -> str:

@@ -4,10 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rnn_hub.cells import Cell
 from rnn_hub.layers.bridge import Bridge
 from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import linear_cross_entropy
+from rnn_hub.layers.stack import RnnStack
 
 VARIANTS = {
     "attention after the last layer": {},
@@ -106,3 +108,30 @@ def test_a_copying_bridge_puts_directions_side_by_side_or_says_why_it_cannot() -
 def test_scaled_embeddings_scale_what_they_look_up_only() -> None:
     embedding = ScaledEmbedding(5, 16)
     assert torch.equal(embedding(torch.tensor([3])), 4 * embedding.weight[3:4])
+
+
+def test_input_feeding_keeps_one_variational_dropout_and_one_weight_dropout_for_all_steps() -> None:
+    options = {"input_feeding": True, "num_layers": 3, "attention_layer": 1, "attention_type": "additive"}
+    decoder = build({**options, "dropout": 0.5, "variational_dropout": True, "weight_dropout": 0.5})
+    dropped: list[torch.Tensor] = []
+
+    def watch(stack: RnnStack) -> None:
+        make = stack.cell
+
+        def cell(*args: object) -> Cell:
+            made = make(*args)
+            dropped.append(made.weights["weight_hh"] == 0)
+            return made
+
+        stack.cell = cell
+        stack.dropout.register_forward_hook(lambda module, inputs, output: dropped.append(output == 0))
+
+    for stack in decoder.stacks:
+        watch(stack)
+    x = torch.randn(2, 4, 4).double()
+    decoder(x, decoder.remember(torch.randn(2, 5, 5).double(), None), decoder.init_state(2, x))
+    steps = [dropped[start::5] for start in range(5)]  # three layers' weights, and the inputs of two
+    assert len(dropped) == 4 * 5
+    for first, *rest in steps:
+        assert first.any() and not first.all()
+        assert all(torch.equal(first, other) for other in rest)

@@ -166,3 +166,36 @@ def test_gradient_checkpointing_gives_the_same_gradients() -> None:
 def test_wrong_options_name_the_choices(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RnnStack(4, 5, **options)
+
+
+@pytest.mark.parametrize("unrolling", ["dynamic", "static"])
+def test_residual_outputs_are_zero_at_padding_whatever_stands_there(unrolling: str) -> None:
+    stack = RnnStack(5, 5, 2, residual=True, layer_norm=True, unrolling=unrolling)
+    x = torch.randn(3, 7, 5)
+    dirty = x.masked_fill(~RIGHT[..., None], float("nan"))
+    output, state = stack(dirty, RIGHT)
+    assert not output[~RIGHT].any()
+    torch.testing.assert_close((output, state), stack(x, RIGHT))
+
+
+def test_a_single_step_is_not_padded_to_the_static_length() -> None:
+    stack = RnnStack(4, 5, 2, unrolling="static", static_length=50)
+    steps = []
+    original = stack.cell_class.step
+    stack.cell_class = type("Counted", (stack.cell_class,), {"step": lambda *a: steps.append(1) or original(*a)})
+    output, _ = stack(torch.randn(3, 1, 4))
+    assert output.shape == (3, 1, 5)
+    assert len(steps) == 2
+
+
+def test_drawn_noise_is_one_dropout_for_several_calls() -> None:
+    stack = RnnStack(4, 5, 2, dropout=0.5, variational_dropout=True, weight_dropout=0.5).double()
+    x = torch.randn(3, 7, 4).double()
+    noise = stack.draw_noise(3, x)
+    whole, _ = stack(x, None, None, noise)
+    first, state = stack(x[:, :3], None, None, noise)
+    second, _ = stack(x[:, 3:], None, state, noise)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), whole)
+    other, _ = stack(x, None, None, stack.draw_noise(3, x))
+    assert not torch.equal(other, whole)
+    assert all(part is None for part in (*stack.eval().draw_noise(3, x).inputs, *stack.draw_noise(3, x).weights))
