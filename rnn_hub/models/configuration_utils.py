@@ -69,7 +69,7 @@ class RnnConfig(PreTrainedConfig):
             value = getattr(self, field.name)
             if field.name.endswith("dropout") and not isinstance(value, bool) and not 0 <= value < 1:
                 raise ValueError(f"{field.name} must be in [0, 1), got {value}")
-            if field.name.endswith(("_size", "num_layers")) and isinstance(value, int) and value < 1:
+            if field.name.endswith(("_size", "_length", "num_layers")) and isinstance(value, int) and value < 1:
                 raise ValueError(f"{field.name} must be at least 1, got {value}")
 
     def stack_options(self) -> dict[str, Any]:

@@ -143,6 +143,72 @@ def test_a_corrupt_checkpoint_and_a_missing_one_are_errors(make, tmp_path: Path)
         AutoModelForSeq2SeqLM.from_pretrained(tmp_path, use_safetensors=True)
 
 
+@pytest.mark.parametrize("tie", [True, False])
+@pytest.mark.parametrize("share", [True, False])
+def test_output_and_source_are_tied_to_the_target_embedding_each_by_its_own_field(
+    make, batch: Batch, tmp_path: Path, tie: bool, share: bool
+) -> None:
+    model = make(tie_word_embeddings=tie, share_embeddings=share)
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    for each in (model, loaded):
+        assert (each.lm_head.weight is each.embeddings.weight) == tie
+        assert (each.encoder.embeddings.weight is each.embeddings.weight) == share
+    expected = model(**batch, labels=batch["input_ids"]).logits
+    torch.testing.assert_close(loaded(**batch, labels=batch["input_ids"]).logits, expected)
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_resizing_the_targets_vocabulary_leaves_a_source_vocabulary_of_its_own(make, tmp_path: Path, tie: bool) -> None:
+    model = make(share_embeddings=False, tie_word_embeddings=tie)
+    model.resize_token_embeddings(50)
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+    assert loaded.embeddings.num_embeddings == loaded.lm_head.out_features == len(loaded.lm_head.bias) == 50
+    assert loaded.encoder.embeddings.num_embeddings == 40
+
+
+def test_missing_biases_gains_and_initial_states_get_the_values_they_start_from(make, tmp_path: Path) -> None:
+    model = make(cell_type="layer_norm_lstm", layer_norm=True, learned_initial_state=True, bridge="zero")
+    for parameter in model.parameters():
+        parameter.data.fill_(7.0)
+    model.save_pretrained(tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    save_file({"embeddings.weight": saved["embeddings.weight"]}, tmp_path / "model.safetensors", {"format": "pt"})
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+    forget = torch.zeros(64).index_fill_(0, torch.arange(16, 32), 1.0)
+    assert torch.equal(loaded.decoder.lower.bias_hh_l0, forget)
+    assert torch.equal(loaded.decoder.lower.gain_cell_l0, torch.ones(16))
+    assert torch.equal(loaded.decoder.lower.norms[0].weight, torch.ones(16))
+    for name, value in loaded.state_dict().items():
+        if name.endswith("bias") or "initial_state" in name or "bias_cell" in name or "bias_ih" in name:
+            assert not value.any(), name
+
+
+def test_weights_of_another_size_are_refused(make, tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**fields, "decoder_hidden_size": 20}))
+    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+        AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("cell_type", "lsmt", "'lsmt'.*lstm"),
+        ("decoder_hidden_size", "16", "decoder_hidden_size"),
+        ("cell_typ", "gru", "cell_type"),
+    ],
+)
+def test_a_wrong_field_in_a_saved_configuration_is_named(make, tmp_path: Path, field, value, message: str) -> None:
+    make().save_pretrained(tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**fields, field: value}))
+    with pytest.raises(Exception, match=f"(?s){message}"):
+        AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -157,6 +223,9 @@ def test_a_corrupt_checkpoint_and_a_missing_one_are_errors(make, tmp_path: Path)
         ({"attention_layer": 3}, "attention_layer 3.*1 layers"),
         ({"source_vocab_size": 9}, "share_embeddings=False"),
         ({"label_smoothing": 1.5}, "label_smoothing"),
+        ({"static_length": 0}, "static_length must be at least 1"),
+        ({"attention_type": None, "bridge": "zero"}, "bridge='zero' hides the source"),
+        ({"encoder": {"hidden_size": 8}, "share_embeddings": False}, "encoder lacks 'model_type'"),
     ],
 )
 def test_wrong_configurations_name_the_value_and_the_remedy(fields: dict, message: str) -> None:

@@ -75,7 +75,13 @@ def test_two_halves_of_a_batch_give_the_gradient_of_the_whole(pairs: dict[str, T
 
 
 def test_every_parameter_is_trained(pairs: dict[str, Tensor]) -> None:
-    for options in ({}, {"decoder_num_layers": 2, "attention_layer": 0}, {"input_feeding": True}):
+    for options in (
+        {},
+        {"decoder_num_layers": 2, "attention_layer": 0},
+        {"input_feeding": True},
+        {"learned_initial_state": True},
+        {"learned_initial_state": True, "bridge": "zero"},
+    ):
         model = build(**options).train()
         model(**pairs).loss.backward()
         assert all(p.grad is not None and p.grad.any() for p in model.parameters()), options
@@ -123,3 +129,46 @@ def test_labels_become_inputs_behind_the_start_token() -> None:
 def test_a_decoder_without_a_target_says_what_it_needs(pairs: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match="decoder_input_ids, decoder_inputs_embeds or labels"):
         build()(input_ids=pairs["input_ids"])
+
+
+def test_inputs_given_beside_labels_are_all_read_even_where_labels_are_ignored(pairs: dict[str, Tensor]) -> None:
+    model = build().eval()
+    source = {name: pairs[name] for name in ("input_ids", "attention_mask")}
+    inputs, labels = torch.randint(4, 30, (8, 6)), torch.randint(4, 30, (8, 6))
+    labels[:, :3] = -100  # a prompt, which trains nothing but is the context of the rest
+    output = model(**source, decoder_input_ids=inputs, labels=labels)
+    logits = model(**source, decoder_input_ids=inputs).logits
+    torch.testing.assert_close(output.logits, logits)
+    torch.testing.assert_close(output.loss, F.cross_entropy(logits[:, 3:].flatten(0, 1), labels[:, 3:].flatten()))
+
+
+def test_outputs_of_the_encoder_may_be_a_tuple_and_must_be_whole(pairs: dict[str, Tensor]) -> None:
+    model = build().eval()
+    mask, labels = pairs["attention_mask"], pairs["labels"]
+    encoded = model.encoder(input_ids=pairs["input_ids"], attention_mask=mask)
+    as_tuple = model.encoder(input_ids=pairs["input_ids"], attention_mask=mask, return_dict=False)
+    assert isinstance(as_tuple, tuple)
+    for outputs in (encoded, as_tuple):
+        result = model(encoder_outputs=outputs, attention_mask=mask, labels=labels)
+        torch.testing.assert_close(result.loss, model(**pairs).loss)
+    with pytest.raises(ValueError, match="lack pooler_output"):
+        model(encoder_outputs=(encoded.last_hidden_state,), attention_mask=mask, labels=labels)
+
+
+def test_outputs_come_as_a_tuple_on_request(pairs: dict[str, Tensor]) -> None:
+    model = build().eval()
+    loss, logits, *_ = model(**pairs, return_dict=False)
+    torch.testing.assert_close(loss, model(**pairs).loss)
+    assert logits.shape == (8, 8, 30)
+
+
+def test_more_targets_than_sources_are_refused_unless_they_share_them_evenly(pairs: dict[str, Tensor]) -> None:
+    for attention in ("general", None):
+        model = build(attention_type=attention).eval()
+        with pytest.raises(ValueError, match="does not fit a batch|cannot share"):
+            model(input_ids=pairs["input_ids"][:2], decoder_input_ids=torch.full((3, 2), 5))
+
+
+def test_labels_without_a_start_token_say_what_is_missing(pairs: dict[str, Tensor]) -> None:
+    with pytest.raises(ValueError, match="no decoder_start_token_id"):
+        build(decoder_start_token_id=None)(**pairs)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
@@ -58,6 +58,7 @@ class RnnEncoderModel(RnnPreTrainedModel):
         """Replaces the token embedding."""
         self.embeddings = value
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,

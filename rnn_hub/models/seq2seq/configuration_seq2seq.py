@@ -59,10 +59,19 @@ class RnnSeq2SeqConfig(RnnConfig):
     eos_token_id: int | list[int] | None = 3
     decoder_start_token_id: int | None = 2
 
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if not self.share_embeddings and self.source_vocab_size is None:
+            self.source_vocab_size = self.vocab_size  # of its own from here on: resizing the target's leaves it
+
     def validate_seq2seq(self) -> None:
         """The parts must fit together."""
         if self.bridge not in BRIDGES:
             raise ValueError(f"unknown bridge {self.bridge!r}; choose one of {', '.join(BRIDGES)}")
+        if self.attention_type is None and self.bridge == "zero":
+            raise ValueError("without attention the bridge is all that a decoder sees: bridge='zero' hides the source")
+        if self.encoder is not None and "model_type" not in self.encoder:
+            raise ValueError("encoder lacks 'model_type': pass a model's whole configuration, as its to_dict() gives")
         if not -self.decoder_num_layers <= self.attention_layer < self.decoder_num_layers:
             raise ValueError(
                 f"attention_layer {self.attention_layer} is not one of the decoder's {self.decoder_num_layers} layers"
@@ -72,6 +81,10 @@ class RnnSeq2SeqConfig(RnnConfig):
         for name in ("label_smoothing", "scheduled_sampling"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+    def decoder_options(self) -> dict[str, Any]:
+        """The arguments of our decoder's stacks; a bridge leaves no initial state to learn."""
+        return self.stack_options() | {"learned_initial_state": self.learned_initial_state and self.bridge == "zero"}
 
     def encoder_config(self) -> RnnEncoderConfig:
         """The configuration of our encoder."""

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import GenerationMixin
-from transformers.modeling_outputs import Seq2SeqLMOutput
-from transformers.utils import ModelOutput
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from rnn_hub.cache import RnnCache
 from rnn_hub.layers.bridge import Bridge
@@ -16,7 +16,7 @@ from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
 from rnn_hub.modeling_utils import RnnPreTrainedModel
-from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel
+from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel, RnnEncoderOutput
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 
 
@@ -39,11 +39,6 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
 
     def __init__(self, config: RnnSeq2SeqConfig, encoder: nn.Module | None = None):
         super().__init__(config)
-        self._tied_weights_keys = {
-            name: target
-            for name, target in type(self)._tied_weights_keys.items()
-            if (config.share_embeddings if name.startswith("encoder") else config.tie_word_embeddings)
-        }
         self.embeddings = ScaledEmbedding(config.vocab_size, config.embedding_size)
         self.encoder = self._build_encoder(config) if encoder is None else encoder
         memory_size = self._memory_size()
@@ -57,7 +52,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
             config.attention_type,
             config.attention_layer,
             config.input_feeding,
-            **config.stack_options(),
+            **config.decoder_options(),
         )
         self.bridge = Bridge(config.bridge, self._summary_size(), self.decoder)
         self.lm_head = nn.Linear(self.decoder.output_size, config.vocab_size)
@@ -80,6 +75,13 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         if isinstance(self.encoder, RnnEncoderModel):
             return self.encoder.stack.hidden_size * len(self.encoder.stack.directions)
         return self.encoder.config.hidden_size
+
+    def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict[str, str]:
+        """The weights that the configuration ties; transformers would ask `tie_word_embeddings` for all of them."""
+        if all_submodels:
+            return super().get_expanded_tied_weights_keys(all_submodels=True)
+        tied = {"lm_head": self.config.tie_word_embeddings, "encoder": self.config.share_embeddings}
+        return {name: to for name, to in self._tied_weights_keys.items() if tied[name.partition(".")[0]]}
 
     def get_encoder(self, *args: Any, **kwargs: Any) -> nn.Module:
         """The encoder."""
@@ -105,11 +107,16 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """Labels (B, T) shifted right behind the start token; ignored positions become padding."""
+        needed = ("decoder_start_token_id", "pad_token_id")
+        if missing := [name for name in needed if getattr(self.config, name) is None]:
+            raise ValueError(
+                f"the configuration has no {' and no '.join(missing)}: labels cannot become inputs without"
+            )
         start = labels.new_full((labels.shape[0], 1), self.config.decoder_start_token_id)
-        return torch.cat([start, labels[:, :-1]], dim=1).masked_fill_(
-            torch.cat([start, labels[:, :-1]], dim=1) == IGNORED, self.config.pad_token_id
-        )
+        inputs = torch.cat([start, labels[:, :-1]], dim=1)
+        return inputs.masked_fill(inputs == IGNORED, self.config.pad_token_id)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -132,8 +139,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
             input_ids: source tokens (B, S); or inputs_embeds.
             attention_mask: (B, S), 1 at real source tokens.
             decoder_input_ids: target tokens (B or a multiple of B, T); made from `labels` if absent.
-            decoder_attention_mask: (B, T), 1 at real target tokens.
-            encoder_outputs: what the encoder returned.
+            decoder_attention_mask: (B, T), 1 at real target tokens; made from `labels` together with the inputs.
+            encoder_outputs: what the encoder returned, as an output object or as a tuple.
             past_key_values: the state after the tokens before.
             labels: (B, T), -100 where ignored; gives the loss, a mean over real target tokens (smoothed in training).
             use_cache: whether to return the state.
@@ -148,16 +155,17 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
                 return_dict=True,
             )
         elif not isinstance(encoder_outputs, ModelOutput):
-            encoder_outputs = ModelOutput(last_hidden_state=encoder_outputs[0])
+            ours = isinstance(self.encoder, RnnEncoderModel)
+            encoder_outputs = (RnnEncoderOutput if ours else BaseModelOutput)(*encoder_outputs)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
             if labels is None:
                 raise ValueError("the decoder needs decoder_input_ids, decoder_inputs_embeds or labels")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
             if self.training and self.config.scheduled_sampling:
                 decoder_input_ids = self._sample_inputs(decoder_input_ids, labels, encoder_outputs, attention_mask)
+            if decoder_attention_mask is None:
+                decoder_attention_mask = labels != IGNORED
         embedded = self.embeddings(decoder_input_ids) if decoder_inputs_embeds is None else decoder_inputs_embeds
-        if labels is not None and decoder_attention_mask is None:
-            decoder_attention_mask = labels != IGNORED
         if use_cache and past_key_values is None:
             past_key_values = RnnCache()
         hidden, weights, state = self._decode(
@@ -194,7 +202,9 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
     def _summary(self, encoder_outputs: ModelOutput, attention_mask: Tensor | None) -> Tensor:
         """The source as one vector (B, D): our encoder's final hidden state, else the mean of the states."""
         hidden = encoder_outputs.last_hidden_state
-        if isinstance(self.encoder, RnnEncoderModel) and encoder_outputs.get("pooler_output") is not None:
+        if isinstance(self.encoder, RnnEncoderModel):
+            if encoder_outputs.get("pooler_output") is None:
+                raise ValueError("encoder_outputs lack pooler_output: pass all that the encoder returned")
             return encoder_outputs.pooler_output
         if attention_mask is None:
             return hidden.mean(dim=1)
