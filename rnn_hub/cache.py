@@ -99,6 +99,11 @@ class RnnCache(Cache):
             return None
         return tuple(layer.state for layer in self.layers)
 
+    @property
+    def batch_size(self) -> int:
+        """Rows of the state; 0 before the first step."""
+        return 0 if self.state is None else self.state[0][0].shape[0]
+
     def update(self, state: Sequence[State], steps: int) -> tuple[State, ...]:
         """Takes the state of all layers after `steps` more steps."""
         while len(self.layers) < len(state):
@@ -126,7 +131,7 @@ class RnnCache(Cache):
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keeps some rows, and their sources where each row has its own."""
-        rows = self.layers[0].state[0].shape[0] if self.state is not None else None
+        rows = self.batch_size
         super().batch_select_indices(indices)
         self._map_memory(rows, lambda part: part[indices.to(part.device)])
 
@@ -139,7 +144,7 @@ class RnnCache(Cache):
         super().reset()
         self.memory = None
 
-    def _map_memory(self, rows: int | None, function: Callable[[Tensor], Tensor]) -> None:
+    def _map_memory(self, rows: int, function: Callable[[Tensor], Tensor]) -> None:
         if self.memory is None:
             return
         if self.memory.values.shape[0] != rows:

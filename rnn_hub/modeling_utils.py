@@ -8,6 +8,15 @@ from transformers import initialization as init
 from rnn_hub.layers.stack import RnnStack
 
 
+def refuse_empty_rows(mask: torch.Tensor | None) -> None:
+    """A source (a row of a (B, T) mask) without a real position is a `ValueError` that names its row."""
+    if mask is None or torch.compiler.is_compiling():
+        return
+    empty = (mask.sum(dim=1) == 0).nonzero().flatten().tolist()
+    if empty:
+        raise ValueError(f"row {empty[0]} of the batch holds only padding: leave empty sources out")
+
+
 class RnnPreTrainedModel(PreTrainedModel):
     """Initialization of every parameter, gradient checkpointing, and an `RnnCache` instead of a cache of keys."""
 

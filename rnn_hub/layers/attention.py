@@ -65,14 +65,14 @@ class Attention(nn.Module):
         batch, steps = query.shape[:2]
         if batch % sources:
             raise ValueError(f"{batch} rows of queries cannot share {sources} sources: pass a multiple of them")
-        energy = self.energy(query.reshape(sources, -1, query.shape[-1]), memory.keys)
+        energy = self.energy(query.reshape(sources, batch // sources * steps, query.shape[-1]), memory.keys)
         if memory.mask is not None:
             energy = energy.masked_fill(~memory.mask[:, None], torch.finfo(energy.dtype).min)
         weights = torch.softmax(energy, dim=-1, dtype=torch.promote_types(energy.dtype, torch.float32))
         if memory.mask is not None:
             weights = weights * memory.mask[:, None]
         context = torch.bmm(weights.to(memory.values.dtype), memory.values)
-        return context.view(batch, steps, -1), weights.view(batch, steps, positions)
+        return context.view(batch, steps, context.shape[-1]), weights.view(batch, steps, positions)
 
 
 def register_attention(name: str) -> Callable[[type[Attention]], type[Attention]]:

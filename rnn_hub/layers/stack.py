@@ -1,6 +1,6 @@
 """A stack of recurrent layers in one or two directions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -190,12 +190,25 @@ class RnnStack(nn.Module):
                 x = self.dropout(x, None if noise is None else noise.inputs[layer])
             before = state[layer * width : (layer + 1) * width]
             if self.gradient_checkpointing and self.training:
-                y, states = self._gradient_checkpointing_func(self._layer, layer, x, mask, before, noise)
+                y, states = self._checkpointed(layer, x, mask, before, noise)
             else:
                 y, states = self._layer(layer, x, mask, before, noise)
             after.extend(states)
             x = x + y if self.residual and x.shape == y.shape else y
         return x, tuple(after)
+
+    def _checkpointed(
+        self, layer: int, x: Tensor, mask: Tensor | None, before: StackState, noise: Noise | None
+    ) -> tuple[Tensor, StackState]:
+        """`_layer` computed again on the way back. States travel flat: reentrant checkpoints see only bare tensors."""
+        width = len(self.state_shapes)
+
+        def run(x: Tensor, mask: Tensor | None, *parts: Tensor) -> tuple[Tensor, ...]:
+            y, states = self._layer(layer, x, mask, _groups(parts, width), noise)
+            return y, *(part for state in states for part in state)
+
+        y, *parts = self._gradient_checkpointing_func(run, x, mask, *(part for state in before for part in state))
+        return y, _groups(parts, width)
 
     def _layer(
         self, layer: int, x: Tensor, mask: Tensor | None, before: StackState, noise: Noise | None
@@ -228,6 +241,10 @@ class RnnStack(nn.Module):
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, cell_type={self.cell_class.name!r}, "
             f"bidirectional={len(self.directions) == 2}"
         )
+
+
+def _groups(parts: Sequence[Tensor], width: int) -> StackState:
+    return tuple(tuple(parts[start : start + width]) for start in range(0, len(parts), width))
 
 
 def _to_draw(parameter: nn.Parameter) -> bool:

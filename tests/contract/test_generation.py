@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import TextStreamer
+from transformers import DynamicCache, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
 from rnn_hub.cache import RnnCache
@@ -173,3 +173,26 @@ def test_a_source_of_only_padding_is_an_error_that_names_its_row(make, batch: Ba
     batch["attention_mask"][1] = 0
     with pytest.raises(ValueError, match="row 1 of the batch holds only padding"):
         generate(make(), batch)
+
+
+def test_a_source_of_only_padding_is_refused_before_another_encoder_too(make, batch: Batch) -> None:
+    bert = {"model_type": "bert", "vocab_size": 35, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    batch["attention_mask"][1] = 0
+    with pytest.raises(ValueError, match="row 1 of the batch holds only padding"):
+        generate(make(encoder=bert, share_embeddings=False), batch)
+
+
+def test_beams_resumed_from_a_greedy_cache_equal_beams_over_the_same_prefix(model, batch: Batch) -> None:
+    first = generate(model, batch, max_new_tokens=3, return_dict_in_generate=True)
+    options = {"num_beams": 3, "max_new_tokens": 5, "decoder_input_ids": first.sequences}
+    expected = generate(model, batch, **options)
+    assert torch.equal(generate(model, batch, past_key_values=first.past_key_values, **options), expected)
+
+
+def test_the_cache_of_another_kind_of_model_is_refused(make, batch: Batch) -> None:
+    with pytest.raises(ValueError, match="must be an RnnCache, got a DynamicCache"):
+        generate(make(), batch, past_key_values=DynamicCache())
+
+
+def test_an_empty_target_gives_no_logits(make, batch: Batch) -> None:
+    assert make()(**batch, decoder_input_ids=torch.zeros(3, 0, dtype=torch.long)).logits.shape == (3, 0, 40)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForSeq2SeqLM, BertConfig
+from transformers import AutoModel, AutoModelForSeq2SeqLM
 
 import rnn_hub
 from rnn_hub.models.encoder.configuration_encoder import RnnEncoderConfig
@@ -98,18 +98,26 @@ def test_resizing_the_vocabulary_keeps_ties_and_known_tokens(make, batch: Batch)
     assert model.generate(**batch, max_new_tokens=4).shape[0] == 3
 
 
-def test_another_encoder_of_transformers_trains_saves_and_generates(make, batch: Batch, tmp_path: Path) -> None:
-    bert = BertConfig(
-        vocab_size=35, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
-    ).to_dict()
-    model = make(encoder=bert, share_embeddings=False)
-    assert type(model.encoder).__name__ == "BertModel"
+BERT = {"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+T5 = {"model_type": "t5", "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name", "part"),
+    [(BERT, "BertModel", "encoder.layer.0.output.dense"), (T5, "T5Stack", "block.0.layer.0.SelfAttention.o")],
+)
+def test_another_encoder_of_transformers_trains_saves_and_generates(
+    make, batch: Batch, tmp_path: Path, encoder: dict, name: str, part: str
+) -> None:
+    model = make(encoder={**encoder, "vocab_size": 35}, share_embeddings=False)
+    assert type(model.encoder).__name__ == name
     model.train()(**batch, labels=batch["input_ids"]).loss.backward()
-    assert model.encoder.encoder.layer[0].output.dense.weight.grad.any()
+    assert model.encoder.get_submodule(part).weight.grad.any()
     model.eval().save_pretrained(tmp_path)
-    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    loaded, info = AutoModelForSeq2SeqLM.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"]
     options = {"num_beams": 2, "do_sample": False, "max_new_tokens": 6}
-    assert torch.equal(loaded.generate(**batch, **options), model.generate(**batch, **options))
+    assert torch.equal(loaded.eval().generate(**batch, **options), model.generate(**batch, **options))
 
 
 def test_an_encoder_alone_is_a_model_of_its_own(batch: Batch, tmp_path: Path) -> None:

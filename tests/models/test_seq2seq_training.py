@@ -100,15 +100,21 @@ def test_scheduled_sampling_changes_inputs_in_training_only(pairs: dict[str, Ten
     assert torch.equal(seen[-1], forced)
 
 
-def test_gradient_checkpointing_gives_the_same_gradients(pairs: dict[str, Tensor]) -> None:
-    model = build(encoder_num_layers=2, decoder_num_layers=2).double().train()
-    model(**pairs).loss.backward()
-    expected = [parameter.grad.clone() for parameter in model.parameters()]
-    model.zero_grad()
-    model.activation_checkpointing_enable()
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_gradient_checkpointing_gives_the_same_gradients(pairs: dict[str, Tensor], reentrant: bool) -> None:
+    options = {"weight_dropout": 0.2, "dropout": 0.2, "variational_dropout": True}
+    model = build(encoder_num_layers=2, decoder_num_layers=2, **options).double().train()
+
+    def gradients() -> list[Tensor]:
+        torch.manual_seed(5)
+        model.zero_grad()
+        model(**pairs).loss.backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    expected = gradients()
+    model.gradient_checkpointing_enable({"use_reentrant": reentrant})
     assert model.encoder.stack.gradient_checkpointing
-    model(**pairs).loss.backward()
-    torch.testing.assert_close([parameter.grad for parameter in model.parameters()], expected)
+    torch.testing.assert_close(gradients(), expected)
 
 
 def test_a_copy_is_independent(pairs: dict[str, Tensor]) -> None:

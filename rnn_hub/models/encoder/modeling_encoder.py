@@ -9,7 +9,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.stack import RnnStack, StackState
-from rnn_hub.modeling_utils import RnnPreTrainedModel
+from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
 from rnn_hub.models.encoder.configuration_encoder import RnnEncoderConfig
 
 
@@ -76,10 +76,8 @@ class RnnEncoderModel(RnnPreTrainedModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("pass either input_ids or inputs_embeds")
-        if attention_mask is not None and not self.training and not torch.compiler.is_compiling():
-            empty = (attention_mask.sum(dim=1) == 0).nonzero().flatten().tolist()
-            if empty:
-                raise ValueError(f"row {empty[0]} of the batch holds only padding: leave empty sources out")
+        if not self.training:
+            refuse_empty_rows(attention_mask)
         x = self.embedding_dropout(self.embeddings(input_ids) if inputs_embeds is None else inputs_embeds)
         hidden, state = self.stack(x, attention_mask, state)
         directions = len(self.stack.directions)

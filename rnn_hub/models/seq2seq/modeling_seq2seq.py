@@ -15,7 +15,7 @@ from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
-from rnn_hub.modeling_utils import RnnPreTrainedModel
+from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
 from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel, RnnEncoderOutput
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 
@@ -64,7 +64,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
             return RnnEncoderModel(config.encoder_config())
         from transformers import AutoConfig, AutoModel  # here, since these register this very module
 
-        return AutoModel.from_config(AutoConfig.for_model(**config.encoder))
+        model = AutoModel.from_config(AutoConfig.for_model(**config.encoder))
+        return model.get_encoder() if model.config.is_encoder_decoder else model
 
     def _memory_size(self) -> int:
         if isinstance(self.encoder, RnnEncoderModel):
@@ -168,6 +169,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         embedded = self.embeddings(decoder_input_ids) if decoder_inputs_embeds is None else decoder_inputs_embeds
         if use_cache and past_key_values is None:
             past_key_values = RnnCache()
+        if past_key_values is not None and not isinstance(past_key_values, RnnCache):
+            raise ValueError(f"past_key_values must be an RnnCache, got a {type(past_key_values).__name__}")
         hidden, weights, state = self._decode(
             embedded, encoder_outputs, attention_mask, decoder_attention_mask, past_key_values
         )
@@ -191,6 +194,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
     ) -> tuple[Tensor, Tensor | None, tuple[tuple[Tensor, ...], ...]]:
         memory = None if cache is None else cache.memory
         if memory is None:
+            if not self.training:
+                refuse_empty_rows(attention_mask)
             memory = self.decoder.remember(encoder_outputs.last_hidden_state, attention_mask)
             if cache is not None:
                 cache.memory = memory
@@ -261,10 +266,13 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         input_ids: Tensor | None = None,
         **model_kwargs: Any,
     ) -> tuple[Tensor | None, dict[str, Any]]:
-        """Repeats the decoder's rows for the beams, and nothing of the source, which they share."""
+        """Repeats the decoder's rows, and a state to resume from, for the beams; nothing of the source they share."""
         if input_ids is not None and expand_size > 1:
             input_ids = input_ids.repeat_interleave(expand_size, dim=0)
             if model_kwargs.get("decoder_attention_mask") is not None:
                 mask = model_kwargs["decoder_attention_mask"].repeat_interleave(expand_size, dim=0)
                 model_kwargs["decoder_attention_mask"] = mask
+            cache = model_kwargs.get("past_key_values")
+            if isinstance(cache, RnnCache) and cache.batch_size * expand_size == len(input_ids):
+                cache.batch_repeat_interleave(expand_size)
         return input_ids, model_kwargs
