@@ -112,7 +112,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(pairs: dict[str, Tensor
         return [parameter.grad.clone() for parameter in model.parameters()]
 
     expected = gradients()
-    model.gradient_checkpointing_enable({"use_reentrant": reentrant})
+    model.activation_checkpointing_enable({"use_reentrant": reentrant})
     assert model.encoder.stack.gradient_checkpointing
     torch.testing.assert_close(gradients(), expected)
 
@@ -178,3 +178,36 @@ def test_more_targets_than_sources_are_refused_unless_they_share_them_evenly(pai
 def test_labels_without_a_start_token_say_what_is_missing(pairs: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match="no decoder_start_token_id"):
         build(decoder_start_token_id=None)(**pairs)
+
+
+@pytest.mark.parametrize("options", [{}, {"input_feeding": True}, {"attention_type": None, "cell_type": "gru"}])
+def test_a_model_trains_in_mixed_and_in_half_precision(options: dict, pairs: dict[str, Tensor]) -> None:
+    model = build(**options).train()
+    expected = model(**pairs).loss
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(**pairs).loss
+    loss.backward()
+    half = model.bfloat16()(**pairs).loss
+    for value in (loss, half):
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(expected.item(), rel=0.03)
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_static_unrolling_exports_and_compiles_to_what_dynamic_unrolling_computes(pairs: dict[str, Tensor]) -> None:
+    model = build(input_feeding=True).eval()
+    inputs = (pairs["input_ids"], pairs["attention_mask"], model.prepare_decoder_input_ids_from_labels(pairs["labels"]))
+    expected = model(*inputs).logits
+    static = build(input_feeding=True, unrolling="static").eval()
+    static.load_state_dict(model.state_dict())
+
+    class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = static
+
+        def forward(self, *inputs: Tensor) -> Tensor:
+            return self.model(*inputs).logits
+
+    torch.testing.assert_close(torch.export.export(Logits(), inputs).module()(*inputs), expected)
+    torch.testing.assert_close(torch.compile(static, backend="aot_eager")(*inputs).logits, expected)
