@@ -61,7 +61,7 @@ def _ragged(
     order = None
     if not bool((mask[:, :-1] >= mask[:, 1:]).all()):
         order = torch.argsort(mask.logical_not().byte(), dim=1, stable=True)
-        x = x.take_along_dim(order[..., None], dim=1)
+        x = _reorder(x, order)
     lengths = mask.sum(dim=1)
     longest = int(lengths.max())
     if longest == 0:
@@ -78,8 +78,15 @@ def _ragged(
     if longest < x.shape[1]:
         output = torch.nn.functional.pad(output, (0, 0, 0, x.shape[1] - longest))
     if order is not None:
-        output = output.take_along_dim(order.argsort(dim=1)[..., None], dim=1)
+        output = _reorder(output, order.argsort(dim=1))
     return output, (hidden, *after[1:])
+
+
+def _reorder(x: Tensor, order: Tensor) -> Tensor:
+    """The positions of each row of x (B, T, D) in its order (B, T); whole rows move, not single elements."""
+    batch, steps = order.shape
+    rows = order + torch.arange(0, batch * steps, steps, device=order.device)[:, None]
+    return x.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, (batch, steps))
 
 
 def _with_padding_feature(kernel: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -84,6 +84,7 @@ class Seq2SeqCollator:
         subword_dropout: rate of random segmentation, for training only. A batch is then longer than
             its sampler counted: at 0.1 on multi30k 14 % more tokens, and a quarter of the positions
             are padding, because the sentences of a batch grow unequally.
+        target_subword_dropout: the same of the target; None takes `subword_dropout`.
         padding: "longest" of the batch, or "max_length" for one fixed shape (compiled models).
 
     Raises:
@@ -100,6 +101,7 @@ class Seq2SeqCollator:
         max_target_length: int | None = None,
         pad_to_multiple_of: int | None = None,
         subword_dropout: float = 0.0,
+        target_subword_dropout: float | None = None,
         padding: str = "longest",
     ) -> None:
         if padding not in ("longest", "max_length"):
@@ -112,11 +114,13 @@ class Seq2SeqCollator:
                 raise RnnHubError(f"{name} must be at least 1, not {limit}")
             if limit is None and padding == "max_length":
                 raise RnnHubError(f"padding to max_length needs {name}")
-        self.tokenizer = copy_tokenizer(tokenizer) if subword_dropout else tokenizer
+        if target_subword_dropout is None:
+            target_subword_dropout = subword_dropout
+        self.subword_dropout = {"source": subword_dropout, "target": target_subword_dropout}
+        self.tokenizer = copy_tokenizer(tokenizer) if any(self.subword_dropout.values()) else tokenizer
         self.source_column, self.target_column = source_column, target_column
         self.max_source_length, self.max_target_length = max_source_length, max_target_length
         self.pad_to_multiple_of = pad_to_multiple_of
-        self.subword_dropout = subword_dropout
         self.padding = padding
         self.truncated = {"source": 0, "target": 0}
 
@@ -134,7 +138,7 @@ class Seq2SeqCollator:
 
     def _encode(self, texts: list[str], limit: int | None, side: str) -> list[list[int]]:
         """Token ids of each text; a longer one keeps its first limit - 1 tokens and its `</s>`."""
-        with subword_dropout(self.tokenizer, self.subword_dropout):
+        with subword_dropout(self.tokenizer, self.subword_dropout[side]):
             encoded = self.tokenizer(texts, return_attention_mask=False, verbose=False)["input_ids"]
         if limit is None:
             return encoded

@@ -58,6 +58,8 @@ class SubwordSection:
         vocab_size: number of pieces, the special ones included.
         lowercase: fold the case of both languages.
         dropout: probability of BPE-dropout in training (Provilkov et al., 2020).
+        target_dropout: the same of the target; None takes ``dropout``. With 0 the model learns one way to write
+            a sentence, and beam search meets no second segmentation of it.
         max_length: longest text in subwords; longer ones are cut with a warning.
     """
 
@@ -65,6 +67,7 @@ class SubwordSection:
     vocab_size: int = 8000
     lowercase: bool = False
     dropout: float = 0.0
+    target_dropout: float | None = None
     max_length: int = 256
 
 
@@ -133,6 +136,7 @@ class TranslationTask(Task):
             max_source_length=tokenizer.max_length,
             max_target_length=tokenizer.max_length,
             subword_dropout=tokenizer.dropout if training else 0.0,
+            target_subword_dropout=tokenizer.target_dropout if training else 0.0,
         )
 
     def lengths(

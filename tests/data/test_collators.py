@@ -95,6 +95,14 @@ def test_dropout_is_the_collators_alone(tokenizer, rows):
     assert [tokenizer(row["en"])["input_ids"] for row in rows] == before
 
 
+def test_each_side_has_its_own_dropout(tokenizer, rows):
+    plain = Seq2SeqCollator(tokenizer, "en", "de")(rows)
+    collator = Seq2SeqCollator(tokenizer, "en", "de", subword_dropout=0.5, target_subword_dropout=0.0)
+    batches = [collator(rows) for _ in range(5)]
+    assert len({tuple(batch["input_ids"].flatten().tolist()) for batch in batches}) == 5
+    assert all(torch.equal(batch["labels"], plain["labels"]) for batch in batches)
+
+
 def test_works_in_dataloader_workers(tokenizer, rows):
     loader = DataLoader(rows, batch_size=2, collate_fn=Seq2SeqCollator(tokenizer, "en", "de"), num_workers=1)
     assert sum(len(batch["labels"]) for batch in loader) == 4
