@@ -133,7 +133,10 @@ class RnnCache(Cache):
         """Keeps some rows, and their sources where each row has its own."""
         rows = self.batch_size
         super().batch_select_indices(indices)
-        self._map_memory(rows, lambda part: part[indices.to(part.device)])
+        if self.memory is not None:
+            if self.memory.values.shape[0] != rows:
+                raise ValueError("rows of beams that share a source cannot be selected apart from it")
+            self.memory = self.memory.select(indices.to(self.memory.values.device))
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Repeats each row. The memory stays: the rows of one source stand together and share it."""
@@ -143,10 +146,3 @@ class RnnCache(Cache):
         """Forgets state and source."""
         super().reset()
         self.memory = None
-
-    def _map_memory(self, rows: int, function: Callable[[Tensor], Tensor]) -> None:
-        if self.memory is None:
-            return
-        if self.memory.values.shape[0] != rows:
-            raise ValueError("rows of beams that share a source cannot be selected apart from it")
-        self.memory = Memory(*(None if part is None else function(part) for part in self.memory))

@@ -17,6 +17,10 @@ class Memory(NamedTuple):
     values: Tensor
     mask: Tensor | None
 
+    def select(self, rows: Tensor) -> "Memory":
+        """Some of the sources."""
+        return Memory(*(None if part is None else part.index_select(0, rows) for part in self))
+
 
 ATTENTIONS: dict[str, type["Attention"]] = {}
 

@@ -103,13 +103,13 @@ class TranslationPipeline(Pipeline):
     ) -> dict[str, torch.Tensor]:
         inputs = {key: model_inputs[key] for key in ("input_ids", "attention_mask")}
         batch = inputs["input_ids"].shape[0]
-        output = self.model.generate(
-            **inputs, **(generation or {}), return_dict_in_generate=True, output_scores=return_scores
-        )
+        generation = generation or {}
+        one_by_one = return_scores and self._setting(generation, "num_beams") == 1  # a beam search keeps its scores
+        output = self.model.generate(**inputs, **generation, return_dict_in_generate=True, output_scores=one_by_one)
         sequences = output.sequences  # (batch * n, 1 + target)
         results = {**inputs, "sequences": sequences.view(batch, -1, sequences.shape[-1])}
         if return_scores:
-            results["scores"] = self._scores(output, generation or {}).view(batch, -1)
+            results["scores"] = self._scores(output, generation).view(batch, -1)
         if return_attention:
             attention = self._attention(inputs, sequences)
             results["attention"] = attention.view(batch, -1, *attention.shape[1:])
@@ -135,22 +135,21 @@ class TranslationPipeline(Pipeline):
 
     def _check_generation(self, kwargs: Mapping[str, Any]) -> None:
         """Raise an error where more translations are asked for than the search can give."""
-        config = self.model.generation_config
-
-        def setting(name: str) -> int:
-            value = kwargs.get(name)
-            return value if value is not None else getattr(config, name) or 1
-
-        beams, returned = setting("num_beams"), setting("num_return_sequences")
+        beams, returned = (self._setting(kwargs, name) for name in ("num_beams", "num_return_sequences"))
         for name, value in (("num_beams", beams), ("num_return_sequences", returned)):
             if not isinstance(value, int) or value < 1:
                 raise RnnHubError(f"{name} must be a whole number of at least 1, not {value!r}")
-        sampling = kwargs.get("do_sample", config.do_sample)
+        sampling = kwargs.get("do_sample", self.model.generation_config.do_sample)
         if returned > beams and not (sampling and beams == 1):
             raise RnnHubError(
                 f"num_return_sequences={returned} is more than num_beams={beams}: "
                 "a beam search returns at most its beams"
             )
+
+    def _setting(self, generation: Mapping[str, Any], name: str) -> int:
+        """A number of the call, or else of the model's generation config."""
+        value = generation.get(name)
+        return value if value is not None else getattr(self.model.generation_config, name) or 1
 
     def _length(self, sequence: torch.Tensor) -> int:
         """Tokens of one sequence (1 + target) after the start token, the end-of-sentence included."""

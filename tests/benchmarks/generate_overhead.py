@@ -1,4 +1,7 @@
-"""What transformers' `generate()` adds to a bare loop over the same encoder and decoder steps, greedy, same tokens."""
+"""What `generate()` adds to a bare loop over the same encoder and decoder steps, greedy, same tokens.
+
+On our loop, and for comparison on that of transformers.
+"""
 
 from argparse import Namespace
 from functools import partial
@@ -7,8 +10,15 @@ import torch
 from corpus import build_model, collate, multi30k
 from timing import arguments, interleave, report, seconds
 from torch import Tensor
+from transformers import GenerationMixin
 
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
+
+
+class OnTheirLoop(RnnForConditionalGeneration):
+    """The same model on transformers' loop."""
+
+    _sample = GenerationMixin._sample
 
 
 @torch.no_grad()
@@ -25,14 +35,18 @@ def bare_loop(model: RnnForConditionalGeneration, input_ids: Tensor, mask: Tenso
 
 
 def measure(model: RnnForConditionalGeneration, batch: dict[str, Tensor], options: Namespace) -> None:
-    """Both ways for one batch."""
+    """All ways for one batch."""
+    theirs = OnTheirLoop(model.config).eval()
+    theirs.load_state_dict(model.state_dict())
     inputs, mask, steps = batch["input_ids"], batch["attention_mask"], options.steps
     greedy = {"attention_mask": mask, "num_beams": 1, "do_sample": False, "max_new_tokens": steps}
     ways = {
         "bare loop": partial(bare_loop, model, inputs, mask, steps),
         "generate()": partial(model.generate, inputs, **greedy),
+        "generate() on transformers' loop": partial(theirs.generate, inputs, **greedy),
     }
-    assert torch.equal(*(way() for way in ways.values())), "the two do not give the same tokens"
+    expected, *others = (way() for way in ways.values())
+    assert all(torch.equal(other, expected) for other in others), "they do not give the same tokens"
     sides = {name: partial(seconds, way, options.clock) for name, way in ways.items()}
     costs = interleave(sides, options.rounds, warmup=2)
     extra = 1000 * (costs["generate()"] - costs["bare loop"]) / steps

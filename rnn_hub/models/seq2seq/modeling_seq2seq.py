@@ -5,13 +5,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from transformers.utils import ModelOutput, can_return_tuple
 
 from rnn_hub.cache import RnnCache
+from rnn_hub.generation import RnnGenerationMixin
+from rnn_hub.layers.attention import Memory
 from rnn_hub.layers.bridge import Bridge
-from rnn_hub.layers.decoder import AttentionDecoder
+from rnn_hub.layers.decoder import AttentionDecoder, DecoderState
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
@@ -20,7 +21,7 @@ from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel, RnnEncoderO
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 
 
-class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
+class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
     """Any encoder, and a recurrent decoder that attends to it (or, with `attention_type=None`, only starts from it).
 
     `generate()` works unchanged. Beams of one source share its encoding: `encoder_outputs` are never repeated. In
@@ -231,6 +232,11 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, GenerationMixin):
         chosen = torch.rand(predicted.shape, device=inputs.device) < self.config.scheduled_sampling
         mixed = torch.where(chosen & (labels[:, :-1] != IGNORED), predicted, inputs[:, 1:])
         return torch.cat([inputs[:, :1], mixed], dim=1)
+
+    def decode_step(self, tokens: Tensor, memory: Memory | None, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """One step of our own decoding loops: tokens (R,) -> logits (R, V) in float32 and the next state."""
+        hidden, _, state = self.decoder(self.embeddings(tokens[:, None]), memory, state)
+        return self.lm_head(hidden[:, 0]).float(), state
 
     def prepare_inputs_for_generation(
         self,
