@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import GenerationConfig
 
@@ -155,13 +154,16 @@ class BeamSearch:
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """`scores.topk(k)` over rows (R, V), in two steps: the best k blocks of scores, then the best k inside these."""
-    blocks = F.pad(scores, (0, -scores.shape[1] % BLOCK), value=-torch.inf).unflatten(1, (-1, BLOCK))
-    if blocks.shape[1] <= k:
+    count = scores.shape[1] // BLOCK
+    if count <= k:
         return scores.topk(k)
+    whole, rest = scores.split([count * BLOCK, scores.shape[1] % BLOCK], dim=1)
+    blocks = whole.unflatten(1, (count, BLOCK))
     chosen = blocks.amax(dim=-1).topk(k).indices
-    inside = blocks.gather(1, chosen[..., None].expand(-1, -1, BLOCK))
-    values, places = inside.flatten(1).topk(k)
-    return values, chosen.gather(1, places // BLOCK) * BLOCK + places % BLOCK
+    inside = blocks.gather(1, chosen[..., None].expand(-1, -1, BLOCK)).flatten(1)
+    values, places = torch.cat([inside, rest], dim=1).topk(k)
+    starts = torch.cat([chosen * BLOCK, torch.full_like(chosen[:, :1], count * BLOCK)], dim=1)
+    return values, starts.gather(1, places // BLOCK) + places % BLOCK
 
 
 def _repeat(part: Tensor, times: int) -> Tensor:
