@@ -1,4 +1,6 @@
-"""torch's fused recurrent kernels (oneDNN, cuDNN) under the meaning of our mask. The only file that asks for a backend.
+"""torch's fused recurrent kernels (oneDNN, cuDNN) under the meaning of our mask, and other choices between backends.
+
+The only file that asks for a backend.
 
 A kernel knows no mask, and a `PackedSequence` leaves the fast kernels on a CPU. Instead, ragged sequences are moved to
 the start of their rows, and one more input feature, 1 on padding, closes the input gate and opens the forget gate there
@@ -23,9 +25,20 @@ CLOSED = 1e4
 
 def usable(x: Tensor) -> bool:
     """Whether a fused kernel can run: there is something to run on, and nobody traces the graph."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
-        return False
-    return x.shape[1] > 0 and x.shape[0] > 0
+    return not _is_traced() and x.numel() > 0
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """`F.dropout` in training. On a CPU it draws 16 random bits for a value, at a third of the time."""
+    if x.device.type != "cpu" or _is_traced():
+        return torch.nn.functional.dropout(x, p)
+    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= round(p * 2**16) - 2**15
+    return x * kept.to(x.dtype).mul_(1 / (1 - p))
+
+
+def _is_traced() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
 
 
 def scan(

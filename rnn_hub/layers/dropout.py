@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rnn_hub.cells import fused
+
 
 class SequenceDropout(nn.Module):
     """Dropout on (B, T, D), either anew at each step or with one mask for all steps of a sequence.
@@ -33,7 +35,7 @@ class SequenceDropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         if not self.variational:
-            return F.dropout(x, self.p)
+            return fused.dropout(x, self.p)
         return x * (self.draw(x.shape[0], x.shape[2], x) if mask is None else mask)
 
     def extra_repr(self) -> str:

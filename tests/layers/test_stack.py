@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnn_hub.cells import CELLS
+from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.stack import RnnStack
 
 LENGTHS = torch.tensor([7, 3, 5])
@@ -106,6 +107,22 @@ def test_variational_dropout_has_one_mask_for_all_steps() -> None:
     stack.dropout.variational = False
     fresh = stack.dropout(torch.ones(3, 7, 50))
     assert not torch.equal(fresh, fresh[:, :1].expand_as(fresh))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_drops_the_share_it_should_and_keeps_the_mean(dtype: torch.dtype) -> None:
+    dropout = SequenceDropout(0.3)
+    x = torch.ones(7, 33, 43, dtype=dtype, requires_grad=True)
+    torch.manual_seed(1)
+    dropped = dropout(x)
+    dropped.sum().backward()
+    assert dropped.dtype == dtype
+    assert dropped.unique().tolist() == [0, torch.tensor(1 / 0.7, dtype=dtype)]
+    assert abs((dropped == 0).float().mean() - 0.3) < 0.02
+    assert torch.equal(x.grad, dropped)
+    torch.manual_seed(1)
+    assert torch.equal(dropout(x), dropped)
+    assert not torch.equal(dropout(x), dropped)
 
 
 def test_a_learned_initial_state_is_used_and_trained() -> None:
