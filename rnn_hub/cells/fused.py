@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rnn_hub.cells import packed
+
 if TYPE_CHECKING:
     from rnn_hub.cells.base import State
 
@@ -52,9 +54,28 @@ def scan(
             mask = None
     if x.shape[1] == 1 and mask is None:
         return _step(kernel, weights, x, state)
+    if _pays_to_pack(kernel, weights, x, state, mask):
+        return packed.scan(
+            kernel, weights, x, state, x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
+        )
     if mask is None:
         return _run(kernel, weights, x, state)
     return _ragged(kernel, weights, x, state, mask)
+
+
+def _pays_to_pack(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor | None) -> bool:
+    """Whether our function over packed tokens beats torch's kernel; `tests/benchmarks/packing.py` measures it.
+
+    On a CPU it does in the training of all but LSTMs, which have no kernel of oneDNN, and else where real positions
+    are few: the wider the layer, the less its loop over the steps shows.
+    """
+    if x.device.type != "cpu" or len({part.dtype for part in (x, *state, *weights.values())}) > 1:
+        return False
+    if torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64):
+        return False
+    if kernel != "lstm" and torch.is_grad_enabled() and any(part.requires_grad for part in (x, *weights.values())):
+        return True
+    return mask is not None and bool(mask.sum() < (0.85 - 25 / state[0].shape[1]) * mask.numel())
 
 
 def _check(weights: Mapping[str, Tensor], x: Tensor, state: "State") -> None:

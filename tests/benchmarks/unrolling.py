@@ -1,9 +1,9 @@
-"""What dynamic and static unrolling cost in training time and peak memory, beside torch's packed and padded `nn.LSTM`.
+"""What dynamic and static unrolling cost in training time and peak memory, beside torch's own layer, packed and padded.
 
-One LSTM layer, 256 features to 256 units, forward and backward over batches of sentences in random order: multi30k's
-lengths, and a long-tailed set from 10 to 500. Each way runs in a process of its own, whose peak is its resident memory
-over what it held before the first batch. "token budget" is dynamic unrolling with our batch sampler in place of random
-batches of the same mean size.
+One LSTM or GRU layer, 256 features to 256 units, in one direction or two, forward and backward over batches of
+sentences in random order: multi30k's lengths, and a long-tailed set from 10 to 500. Each way runs in a process of its
+own, whose peak is its resident memory over what it held before the first batch. "token budget" is dynamic unrolling
+with our batch sampler in place of random batches of the same mean size.
 """
 
 import json
@@ -25,7 +25,7 @@ from rnn_hub.layers.stack import RnnStack
 
 SIZE = 256
 SETS = ("multi30k", "long tail")
-WAYS = ("packed nn.LSTM", "padded nn.LSTM", "static_rnn", "dynamic_rnn", "dynamic_rnn, token budget")
+WAYS = ("torch, packed", "torch, padded", "static_rnn", "dynamic_rnn", "dynamic_rnn, token budget")
 
 
 def draw_lengths(name: str) -> list[int]:
@@ -45,12 +45,14 @@ def batches_of(lengths: list[int], way: str, size: int, count: int) -> list[list
     return [[lengths[i] for i in plan[round((k + 0.5) * len(plan) / count)]] for k in range(count)]
 
 
-def build(way: str, longest: int) -> tuple[nn.Module, Callable[[Tensor, Tensor, Tensor], Tensor]]:
+def build(
+    way: str, longest: int, cell: str, bidirectional: bool
+) -> tuple[nn.Module, Callable[[Tensor, Tensor, Tensor], Tensor]]:
     """The layer, and what runs it on (B, T, 256) with a mask."""
     torch.manual_seed(1)
-    if "nn.LSTM" in way:
-        layer = nn.LSTM(SIZE, SIZE, batch_first=True)
-        if way.startswith("padded"):
+    if way.startswith("torch"):
+        layer = getattr(nn, cell.upper())(SIZE, SIZE, batch_first=True, bidirectional=bidirectional)
+        if way.endswith("padded"):
             return layer, lambda x, lengths, mask: layer(x)[0]
         return (
             layer,
@@ -59,7 +61,8 @@ def build(way: str, longest: int) -> tuple[nn.Module, Callable[[Tensor, Tensor, 
             ),
         )
     static = way.startswith("static")
-    layer = RnnStack(SIZE, SIZE, unrolling="static" if static else "dynamic", static_length=longest if static else None)
+    options = {"unrolling": "static", "static_length": longest} if static else {}
+    layer = RnnStack(SIZE, SIZE, cell_type=cell, bidirectional=bidirectional, **options)
     return layer, lambda x, lengths, mask: layer(x, mask)[0]
 
 
@@ -75,7 +78,7 @@ def work(task: dict[str, Any]) -> None:
     torch.set_flush_denormal(True)
     batches = [torch.tensor(lengths) for lengths in task["batches"]]
     now = getattr(time, task["clock"])
-    layer, run = build(task["way"], task["longest"])
+    layer, run = build(task["way"], task["longest"], task["cell"], task["bidirectional"])
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far, that of the imports, is forgotten
     start_memory = resident("VmRSS")
 
@@ -97,6 +100,8 @@ def main() -> None:
     parser = arguments(__doc__, rounds=5)
     parser.add_argument("--batches", type=int, default=4, help="batches a round")
     parser.add_argument("--size", type=int, default=32, help="sentences a batch")
+    parser.add_argument("--cell", choices=("lstm", "gru"), default="lstm")
+    parser.add_argument("--bidirectional", action="store_true")
     parser.add_argument("--task", type=json.loads, help=SUPPRESS)
     given = parser.parse_args()
     if given.task:
@@ -111,14 +116,13 @@ def main() -> None:
                 "way": way,
                 "batches": batches,
                 "longest": max(lengths),
-                "threads": given.threads,
-                "clock": given.clock,
+                **{name: getattr(given, name) for name in ("threads", "clock", "cell", "bidirectional")},
             }
             workers[way] = Worker(__file__, ["--task", json.dumps(task)])
         costs = interleave(workers, given.rounds)
         base = workers[WAYS[0]].answer["megabytes"]
         memory = {way: round(worker.answer["megabytes"] / base, 2) for way, worker in workers.items()}
-        report(f"unrolling, {name}", costs, WAYS[0], peak_memory=memory)
+        report(f"unrolling, {given.cell}, {name}", costs, WAYS[0], peak_memory=memory)
         for worker in workers.values():
             worker.close()
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnn_hub.cells import CELLS, Cell, get_cell, register_cell
+from rnn_hub.cells import CELLS, Cell, fused, get_cell, packed, register_cell
 from rnn_hub.cells.scan import scan_steps
 
 BATCH, TIME, INPUTS, UNITS = 4, 9, 5, 6
@@ -175,3 +175,37 @@ def test_a_relu_that_would_grow_without_bound_on_padding_leaves_gradients_finite
     output, state = cell.scan(x, None, torch.arange(200) < torch.tensor([[200], [3]]))
     assert output[0].max() == 0 and output[1].max() > 1
     assert all(grad.isfinite().all() for grad in gradients(output, state, weights))
+
+
+@pytest.mark.parametrize("kernel", sorted(packed.KERNELS))
+@pytest.mark.parametrize(
+    "mask", [*(mask for mask in MASKS.values() if mask is not None), torch.zeros(BATCH, TIME).bool()]
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_packed_tokens_equal_the_steps_forward_and_backward(kernel: str, mask: Tensor, bias: bool) -> None:
+    (kind,) = (kind for kind in CELLS.values() if kind.kernel == kernel)
+    shapes = kind.weight_shapes(INPUTS, UNITS, bias)
+    weights = {name: torch.randn(shape, dtype=torch.float64, requires_grad=True) for name, shape in shapes.items()}
+    cell = kind(weights, UNITS)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64, requires_grad=True)
+    state = tuple(part.requires_grad_() for part in start(cell, x))
+    wanted = [x, *weights.values(), *state]
+    fast, slow = packed.scan(kernel, weights, x, state, mask), scan_steps(cell, x, state, mask)
+    torch.testing.assert_close(fast, slow)
+    torch.testing.assert_close(gradients(*fast, wanted), gradients(*slow, wanted))
+
+
+def test_the_choice_of_packing_follows_cell_padding_and_dtype() -> None:
+    def packs(name: str, real: int, trained: bool = True, dtype: torch.dtype = torch.float32) -> bool:
+        kind = get_cell(name)
+        weights = {key: torch.zeros(shape, dtype=dtype) for key, shape in kind.weight_shapes(2, 256).items()}
+        x = torch.zeros(4, 10, 2, dtype=dtype, requires_grad=trained)
+        mask = torch.arange(10).expand(4, 10) < real
+        return fused._pays_to_pack(kind.kernel, weights, x, kind(weights, 256).init_state(4, x), mask)
+
+    assert packs("gru", 9)
+    assert not packs("gru", 9, trained=False)
+    assert packs("gru", 6, trained=False)
+    assert packs("lstm", 6)
+    assert not packs("lstm", 9)
+    assert not packs("gru", 6, dtype=torch.bfloat16)
