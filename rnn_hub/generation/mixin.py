@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
-from transformers.generation import EosTokenCriteria, MaxLengthCriteria
+from transformers.generation import EosTokenCriteria, MaxLengthCriteria, StoppingCriteria
 from transformers.generation.utils import (
     GenerateBeamDecoderOnlyOutput,
     GenerateBeamEncoderDecoderOutput,
@@ -103,7 +103,7 @@ class RnnGenerationMixin(GenerationMixin):
     ) -> bool:
         """Whether tokens are all that is asked for, of a model in one place, and only a length or an end stops it."""
         more = config.output_scores or config.output_logits or config.output_attentions or config.output_hidden_states
-        known = all(type(criterion) in (EosTokenCriteria, MaxLengthCriteria) for criterion in criteria)
+        known = all(_is_configured(criterion, config) for criterion in criteria)
         spread = self.training or getattr(self, "hf_device_map", None) is not None
         return known and not more and not spread and bool(model_kwargs.get("use_cache"))
 
@@ -111,3 +111,10 @@ class RnnGenerationMixin(GenerationMixin):
         """The logits (B, V) after a prompt (B, T), and the cache that holds its state."""
         output = self(**self.prepare_inputs_for_generation(prompt, **model_kwargs), return_dict=True)
         return output.logits[:, -1].float(), output.past_key_values
+
+
+def _is_configured(criterion: StoppingCriteria, config: GenerationConfig) -> bool:
+    """Whether a criterion is the length or the end of the configuration, and not one of the caller's own."""
+    if type(criterion) is MaxLengthCriteria:
+        return criterion.max_length == config.max_length
+    return type(criterion) is EosTokenCriteria and criterion.eos_token_id is config._eos_token_tensor

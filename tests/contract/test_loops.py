@@ -3,7 +3,8 @@
 import pytest
 import torch
 from torch import Tensor
-from transformers import GenerationMixin
+from transformers import GenerationMixin, MaxLengthCriteria, MaxTimeCriteria, StoppingCriteriaList
+from transformers.generation import EosTokenCriteria
 from transformers.generation.utils import GenerateBeamEncoderDecoderOutput
 
 from rnn_hub.generation.beam import top_k
@@ -73,6 +74,15 @@ def test_sentences_leave_the_batch_when_they_have_ended(make, many, search: dict
     model.generate(**many, **search, do_sample=False, max_new_tokens=30)
     assert rows == sorted(rows, reverse=True)
     assert rows[0] > rows[-1]
+
+
+def test_the_callers_own_stopping_criteria_are_kept(make, many) -> None:
+    model = make()
+    for criterion in (MaxLengthCriteria(5), EosTokenCriteria(torch.arange(4, 40)), MaxTimeCriteria(0.0)):
+        for beams in (1, 3):
+            options = {"num_beams": beams, "do_sample": False, "max_new_tokens": 9}
+            ours, theirs = both_loops(model, many, **options, stopping_criteria=StoppingCriteriaList([criterion]))
+            assert torch.equal(ours.sequences, theirs.sequences)
 
 
 def test_scores_of_every_step_come_from_the_loop_of_transformers(make, many) -> None:
