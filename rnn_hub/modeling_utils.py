@@ -1,6 +1,9 @@
 """RnnPreTrainedModel: what every model of ours has in common."""
 
+from typing import Any, Self
+
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
@@ -23,6 +26,15 @@ class RnnPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _is_stateful = True
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Self:
+        """As transformers has it; weights that cannot be read are an `OSError` that names where they stand."""
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        except SafetensorError as error:
+            name = str(pretrained_model_name_or_path)
+            raise OSError(f"the weights in {name!r} are damaged ({error}); fetch or train them again") from error
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:

@@ -94,8 +94,10 @@ class AttentionDecoder(nn.Module):
         Returns:
             attentional vectors (B, T, output_size), attention weights (B, T, S) or None, and the next state.
         """
-        if self.input_feeding:
+        if self.input_feeding and x.shape[1] > 0:
             output, weights, state = self._feed(x, memory, state, mask)
+        elif self.input_feeding:
+            output, weights = x.new_zeros(x.shape[0], 0, self.output_size), None
         else:
             output, weights, state = self.step(x, memory, state, mask)
         return self.dropout(output), weights, state

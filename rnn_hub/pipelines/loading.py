@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.errors import RnnHubError
@@ -37,8 +36,6 @@ def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTr
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
         loaded = auto_class.from_pretrained(model, use_safetensors=True)
-    except SafetensorError as error:
-        raise RnnHubError(f"the weights in {model!r} are damaged ({error}); fetch or train them again") from error
     except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error

@@ -143,7 +143,7 @@ def test_a_corrupt_checkpoint_and_a_missing_one_are_errors(make, tmp_path: Path)
     make().save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-50])
-    with pytest.raises(Exception, match="(?i)incomplete|invalid|deserializ|safetensors"):
+    with pytest.raises(OSError, match="the weights in .* are damaged"):
         AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
     weights.unlink()
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04cos\nsystem\n")
