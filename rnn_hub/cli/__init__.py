@@ -1,4 +1,4 @@
-"""The command line, ``rnn-hub list | train | evaluate | predict | demo``; a command imports what it needs."""
+"""The command line, ``rnn-hub list | train | evaluate | predict | bench | demo``; a command imports what it needs."""
 
 from __future__ import annotations
 
@@ -58,6 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
     command.set_defaults(run="predict:predict")
+
+    command = commands.add_parser("bench", help="run the benchmarks of a checkout and print one table")
+    command.add_argument("names", nargs="*", metavar="NAME", help="some of tests/benchmarks (default: all)")
+    command.add_argument("--rounds", type=int, help="rounds that count (default: each benchmark's own)")
+    command.add_argument("--threads", type=int, help="threads (default: 2)")
+    command.add_argument("--cpu-time", action="store_true", help="measure processor time, on a machine with other work")
+    command.add_argument("--joeynmt-python", help="an interpreter that has Joey NMT, for the comparisons with it")
+    command.set_defaults(run="bench:bench")
 
     command = commands.add_parser("demo", help="start the Gradio demo")
     command.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")

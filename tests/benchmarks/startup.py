@@ -4,7 +4,7 @@ import subprocess
 import sys
 from functools import partial
 
-from timing import interleave, report, seconds
+from timing import arguments, interleave, report, seconds
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -19,6 +19,7 @@ def run(command: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    costs = interleave({name: partial(run, c) for name, c in COMMANDS.items()}, rounds=20, warmup=2)
+    rounds = arguments(__doc__, rounds=20).parse_args().rounds
+    costs = interleave({name: partial(run, c) for name, c in COMMANDS.items()}, rounds, warmup=2)
     difference = costs["rnn-hub --help"] - costs["python -c pass"]
     report("start-up", costs, "python -c pass", help_costs_seconds=difference)

@@ -163,3 +163,14 @@ def test_help_imports_nothing_heavy_and_is_as_quick_as_python():
     python = min(seconds("pass") for _ in range(5))
     helped = min(seconds(code) for _ in range(5))
     assert helped - python < 0.3
+
+
+def test_bench_runs_benchmarks_and_prints_one_table(capsys):
+    assert main(["bench", "startup", "--rounds", "1"]) == 0
+    printed = capsys.readouterr()
+    heading, _, *rows = printed.out.splitlines()
+    assert heading == "| benchmark | what | against | times its cost |"
+    assert [row.split(" | ")[1] for row in rows] == ["import rnn_hub", "rnn-hub --help"]
+    assert all(float(row.split(" | ")[-1].strip("| ")) > 0.5 for row in rows)
+    assert "start-up" in printed.err
+    assert "unknown benchmark 'speed' (there are: generate_overhead, " in failure(capsys, "bench", "speed")
