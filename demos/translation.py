@@ -39,8 +39,9 @@ EXAMPLES = {
 MAX_BEAMS = 10
 #: seconds that a step of the search stays visible, and for how many steps: the search itself is faster than the eye
 PACE, PACED_STEPS = 0.04, 40
-#: score below which the model is guessing
-UNSURE = -1.5
+#: score below which the model is guessing: of 200 validation captions 2 % are below, of newspaper sentences, film reviews
+#: and captions in the wrong language 98 % (released English-German model, beam 5)
+UNSURE = -1.06
 
 
 class View(NamedTuple):
