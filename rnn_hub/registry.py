@@ -38,6 +38,11 @@ FAMILIES = (
         "rnn_hub.models.seq2seq.configuration_seq2seq:RnnSeq2SeqConfig",
         {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
     ),
+    ModelFamily(
+        "rnn_hub_causal_lm",
+        "rnn_hub.models.causal_lm.configuration_causal_lm:RnnCausalLMConfig",
+        {"AutoModelForCausalLM": "rnn_hub.models.causal_lm.modeling_causal_lm:RnnForCausalLM"},
+    ),
 )
 
 

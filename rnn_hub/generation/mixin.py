@@ -84,10 +84,11 @@ class RnnGenerationMixin(GenerationMixin):
             if generation_config.return_dict_in_generate and not wanted:
                 output.scores = None
             return output
-        prompt = input_ids[:: generation_config.num_beams]  # the beams of a sentence begin alike
-        if model_kwargs.get("decoder_attention_mask") is not None:
-            mask = model_kwargs["decoder_attention_mask"]
-            model_kwargs["decoder_attention_mask"] = mask[:: generation_config.num_beams]
+        rows, beams = len(input_ids), generation_config.num_beams
+        prompt = input_ids[::beams]  # the beams of a sentence begin alike
+        for name, value in model_kwargs.items():
+            if isinstance(value, Tensor) and value.dim() and len(value) == rows:
+                model_kwargs[name] = value[::beams]
         logits, cache = self._read_prompt(prompt, model_kwargs)
         search = BeamSearch(generation_config, prompt.shape[1])
         tokens, scores = search.run(self.decode_step, logits, cache.memory, cache.state)
