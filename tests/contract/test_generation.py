@@ -10,8 +10,8 @@ from transformers import DynamicCache, TextStreamer
 from transformers.generation.streamers import BaseStreamer
 
 from rnn_hub.cache import RnnCache
+from tests.contract.families import SEQ2SEQ, Batch, one_row, prompt_length, reading
 
-Batch = dict[str, Tensor]
 SEARCHES = {
     "greedy": {},
     "beam": {"num_beams": 4},
@@ -30,17 +30,16 @@ def generate(model, batch: Batch, **options: object) -> Tensor:
 
 
 def teacher_forced(model, batch: Batch, sequences: Tensor) -> Tensor:
-    """Log-probability of each sequence (rows of one source together), its end token included."""
-    repeats = len(sequences) // len(batch["input_ids"])
-    repeated = {name: value.repeat_interleave(repeats, dim=0) for name, value in batch.items()}
-    logits = model(**repeated, decoder_input_ids=sequences[:, :-1]).logits
-    chosen = logits.log_softmax(-1).gather(-1, sequences[:, 1:, None])[..., 0]
-    return chosen.masked_fill(~real_tokens(model, sequences), 0.0).sum(dim=1)
+    """Log-probability of what was written (rows of one source together), its end token included."""
+    start = prompt_length(model, batch)
+    logits = model(**reading(model, batch, sequences[:, :-1])).logits[:, start - 1 :]
+    chosen = logits.log_softmax(-1).gather(-1, sequences[:, start:, None])[..., 0]
+    return chosen.masked_fill(~real_tokens(model, sequences[:, start:]), 0.0).sum(dim=1)
 
 
-def real_tokens(model, sequences: Tensor) -> Tensor:
-    """Which generated tokens stand before or at the first end token."""
-    ends = (sequences[:, 1:] == model.config.eos_token_id).long()
+def real_tokens(model, written: Tensor) -> Tensor:
+    """Which tokens stand before or at the first end token."""
+    ends = (written == model.config.eos_token_id).long()
     return ends.cumsum(dim=1) - ends == 0
 
 
@@ -53,53 +52,57 @@ def test_cached_equals_uncached(model, batch: Batch, search: dict) -> None:
 def test_reported_scores_equal_teacher_forced_log_probabilities(model, batch: Batch, penalty: float) -> None:
     options = {"num_beams": 4, "num_return_sequences": 4, "length_penalty": penalty}
     output = generate(model, batch, return_dict_in_generate=True, output_scores=True, **options)
-    lengths = real_tokens(model, output.sequences).sum(dim=1)
+    lengths = real_tokens(model, output.sequences[:, prompt_length(model, batch) :]).sum(dim=1)
     expected = teacher_forced(model, batch, output.sequences) / lengths**penalty
     torch.testing.assert_close(output.sequences_scores, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("search", [SEARCHES["greedy"], SEARCHES["n-best"]], ids=["greedy", "n-best"])
 def test_a_padded_batch_equals_each_row_alone(model, batch: Batch, search: dict) -> None:
-    together = generate(model, batch, **search)
+    together = generate(model, batch, **search)[:, prompt_length(model, batch) :]
     each = len(together) // 3
-    for row, real in enumerate(batch["attention_mask"].bool()):
-        alone = generate(model, {"input_ids": batch["input_ids"][row, real][None]}, **search)
+    for row in range(3):
+        source = one_row(batch, row)
+        alone = generate(model, source, **search)[:, prompt_length(model, source) :]
         rows = together[row * each : (row + 1) * each]
         width = max(rows.shape[1], alone.shape[1])
         assert torch.equal(F.pad(rows, (0, width - rows.shape[1])), F.pad(alone, (0, width - alone.shape[1])))
 
 
 def test_more_padding_changes_nothing(model, batch: Batch) -> None:
-    labels = torch.randint(4, 40, (3, 5))
+    more, labels = (0, 4), torch.randint(4, 40, (3, 5))
+    if not model.config.is_encoder_decoder:
+        more, labels = (2, 3), batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
     expected = model(**batch, labels=labels)
-    padded = {name: F.pad(value, (2, 3)) for name, value in batch.items()}
-    result = model(**padded, labels=F.pad(labels, (0, 4), value=-100))
+    padded = batch | {name: F.pad(batch[name], (2, 3)) for name in ("input_ids", "attention_mask")}
+    result = model(**padded, labels=F.pad(labels, more, value=-100))
     torch.testing.assert_close(result.loss, expected.loss)
-    torch.testing.assert_close(result.logits[:, :5], expected.logits)
+    torch.testing.assert_close(F.pad(result.logits, (0, 0, -more[0], -more[1])), expected.logits)
 
 
 def test_resumed_from_a_cache_equals_at_once(model, batch: Batch) -> None:
     whole = generate(model, batch, max_new_tokens=8)
     first = generate(model, batch, max_new_tokens=3, return_dict_in_generate=True)
-    rest = generate(
-        model, batch, max_new_tokens=5, decoder_input_ids=first.sequences, past_key_values=first.past_key_values
-    )
+    seen = reading(model, batch, first.sequences)
+    rest = generate(model, seen, max_new_tokens=5, past_key_values=first.past_key_values)
     assert isinstance(first.past_key_values, RnnCache)
     assert torch.equal(rest, whole)
 
 
 def test_the_cache_takes_any_number_of_tokens_at_a_time(model, batch: Batch) -> None:
     target = torch.randint(4, 40, (3, 7))
-    expected = model(**batch, decoder_input_ids=target).logits
+    expected = model(**reading(model, batch, target, prompted=False)).logits
     cache, logits = RnnCache(), []
     for piece in target.split([1, 4, 2], dim=1):
-        output = model(**batch, decoder_input_ids=piece, past_key_values=cache, use_cache=True)
+        output = model(**reading(model, batch, piece, prompted=False), past_key_values=cache, use_cache=True)
         logits.append(output.logits)
     torch.testing.assert_close(torch.cat(logits, dim=1), expected)
     assert cache.get_seq_length() == 7
 
 
-def test_left_padded_prompts_equal_each_alone(model, batch: Batch) -> None:
+@pytest.mark.parametrize("options", SEQ2SEQ.values(), ids=SEQ2SEQ.keys())
+def test_left_padded_prompts_of_a_decoder_equal_each_alone(make, batch: Batch, options: dict) -> None:
+    model = make(**options)
     prompts = [[2, 7, 9, 11], [2, 8], [2, 5, 6]]
     width = max(map(len, prompts))
     padded = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
@@ -184,9 +187,9 @@ def test_a_source_of_only_padding_is_refused_before_another_encoder_too(make, ba
 
 def test_beams_resumed_from_a_greedy_cache_equal_beams_over_the_same_prefix(model, batch: Batch) -> None:
     first = generate(model, batch, max_new_tokens=3, return_dict_in_generate=True)
-    options = {"num_beams": 3, "max_new_tokens": 5, "decoder_input_ids": first.sequences}
-    expected = generate(model, batch, **options)
-    assert torch.equal(generate(model, batch, past_key_values=first.past_key_values, **options), expected)
+    seen, options = reading(model, batch, first.sequences), {"num_beams": 3, "max_new_tokens": 5}
+    expected = generate(model, seen, **options)
+    assert torch.equal(generate(model, seen, past_key_values=first.past_key_values, **options), expected)
 
 
 def test_the_cache_of_another_kind_of_model_is_refused(make, batch: Batch) -> None:
