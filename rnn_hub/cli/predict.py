@@ -1,4 +1,4 @@
-"""``rnn-hub predict MODEL "text"``: the output for a text, for each line of a file, or for standard input."""
+"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its continuation), or for each line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnn_hub.errors import RnnHubError
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Print one line an input, or with ``--n-best N`` N lines of score, tab and text."""
+    """Print one output an input; with ``--n-best N`` N samples, or of a search N lines of score, tab and text."""
     texts = read_inputs(options.input)
     if options.n_best < 1:
         raise RnnHubError(f"--n-best must be at least 1, not {options.n_best}")
@@ -26,14 +26,17 @@ def predict(options: argparse.Namespace) -> None:
     pipe = pipeline(task, model=options.model, device=options.device)
     arguments = {"batch_size": options.batch_size, **generation_options(options)}
     if options.n_best > 1:
-        arguments |= {"num_return_sequences": options.n_best, "return_scores": True}
-        arguments.setdefault("num_beams", max(options.n_best, pipe.model.generation_config.num_beams or 1))
+        arguments["num_return_sequences"] = options.n_best
+        if not pipe.model.generation_config.do_sample:
+            arguments["return_scores"] = True
+            arguments.setdefault("num_beams", max(options.n_best, pipe.model.generation_config.num_beams or 1))
     for start in range(0, len(texts), 64 * options.batch_size):
         chunk = texts[start : start + 64 * options.batch_size]
         for output in pipe(chunk, progress=len(chunk) > options.batch_size, **arguments):
             for record in output if isinstance(output, list) else [output]:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
-                print(f"{score}{record['translation_text']}", flush=True)
+                text = next(value for name, value in record.items() if name.endswith("_text"))
+                print(f"{score}{text}", flush=True)
 
 
 def read_inputs(words: list[str]) -> list[str]:

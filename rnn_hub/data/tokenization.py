@@ -1,14 +1,18 @@
-"""Subword tokenizers trained on a dataset's own text, and the noise that regularizes them.
+"""Tokenizers trained on a dataset's own text, and the noise that regularizes those of subwords.
 
-The text is normalized lightly (Unicode NFC; every run of white space becomes one space) and comes
-back from `decode` otherwise unchanged, whatever its punctuation, quotes, script or emoji: a
-character that the training text lacks is spelled in UTF-8 bytes (tokens `<0x00>` to `<0xFF>`), so
-`<unk>` never occurs.
+Subwords ("bpe", "unigram"): the text is normalized lightly (Unicode NFC; every run of white space
+becomes one space) and comes back from `decode` otherwise unchanged, whatever its punctuation,
+quotes, script or emoji: a character that the training text lacks is spelled in UTF-8 bytes (tokens
+`<0x00>` to `<0xFF>`), so `<unk>` never occurs.
+
+"char" has a token for each character, white space included, and "word" one for whatever stands
+between white space, as the corpora of language modelling come; what is rare or unseen is `<unk>`.
 """
 
 import copy
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,8 +26,11 @@ if TYPE_CHECKING:
 
 PAD, UNK, BOS, EOS = SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
-MODEL_TYPES = ("bpe", "unigram")
+MODEL_TYPES = ("bpe", "unigram", "char", "word")
+EOS_PLACES = ("after", "before", "none")
 BYTE_SCORE = -20.0  # of a byte in a unigram model: below that of every learned piece
+
+NO_TEXT = "there is no text to train a tokenizer on: check the dataset's columns and split"
 
 _dropout_lock = threading.RLock()
 
@@ -33,27 +40,65 @@ def train_tokenizer(
     vocab_size: int,
     model_type: str = "bpe",
     lowercase: bool = False,
-    model_max_length: int = 512,
+    model_max_length: int | None = 512,
+    eos: str = "after",
 ) -> "PreTrainedTokenizerFast":
-    """Train a tokenizer; `tokenizer(text)` appends `</s>`, ids 0 to 3 are `<pad> <unk> <s> </s>`.
+    """Train a tokenizer; ids 0 to 3 are `<pad> <unk> <s> </s>`.
 
-    Words start with "▁" and never share a token with punctuation ("Haus." is "▁Haus", ".").
+    Words of subwords start with "▁" and never share a token with punctuation ("Haus." is "▁Haus", ".").
     Special tokens are recognized only as ids: a text that spells "</s>" is plain text.
 
     Args:
         texts: training text, e.g. both sides of a parallel corpus for a shared vocabulary.
-        vocab_size: tokens in all, among them 4 special ones and 256 bytes.
-        model_type: "bpe" (Sennrich et al. 2016) or "unigram" (Kudo 2018).
+        vocab_size: tokens in all, among them 4 special ones and, of subwords, 256 bytes.
+        model_type: "bpe" (Sennrich et al. 2016), "unigram" (Kudo 2018), "char" or "word".
         lowercase: fold the case, which decoding cannot restore.
-        model_max_length: tokens to which `truncation=True` cuts.
+        model_max_length: tokens to which `truncation=True` cuts; None for no limit.
+        eos: where `tokenizer(text)` puts `</s>`: "after" the text; "before" it, for a language model, which
+            reads it between texts and starts from it; or "none".
 
     Raises:
-        RnnHubError: unknown model_type, no text, or a vocabulary too small for the text's characters.
+        RnnHubError: unknown model_type or eos, no text, or a vocabulary too small for the text's characters.
     """
-    if model_type not in MODEL_TYPES:
-        raise RnnHubError(f"tokenizer type {model_type!r} is unknown; choose one of {', '.join(MODEL_TYPES)}")
-    learned_size = vocab_size - len(BYTES)
+    for name, value, known in (("type", model_type, MODEL_TYPES), ("eos", eos, EOS_PLACES)):
+        if value not in known:
+            raise RnnHubError(f"tokenizer {name} {value!r} is unknown; choose one of {', '.join(known)}")
     texts = list(texts)
+    train = _train_whole if model_type in ("char", "word") else _train_subwords
+    backend = train(texts, vocab_size, model_type, lowercase)
+    if eos != "none":
+        single = f"$A {EOS}" if eos == "after" else f"{EOS} $A"
+        pair = f"$A {EOS} $B:1 {EOS}:1" if eos == "after" else f"{EOS} $A {EOS}:1 $B:1"
+        backend.post_processor = processors.TemplateProcessing(
+            single=single, pair=pair, special_tokens=[(EOS, SPECIAL_TOKENS.index(EOS))]
+        )
+    return _as_fast_tokenizer(backend, model_max_length, eos)
+
+
+def _train_whole(texts: list[str], vocab_size: int, model_type: str, lowercase: bool) -> Tokenizer:
+    """The most frequent characters or words; a word that is spelled `<unk>`, as in the Penn Treebank, is that token."""
+    if vocab_size <= len(SPECIAL_TOKENS):
+        raise RnnHubError(f"vocab_size {vocab_size} leaves nothing beside the {len(SPECIAL_TOKENS)} special tokens")
+    normalizer = normalizers.Sequence([normalizers.NFC()] + [normalizers.Lowercase()] * lowercase)
+    split = str.split if model_type == "word" else list
+    counts = Counter(piece for text in texts for piece in split(normalizer.normalize_str(text)))
+    if not "".join(counts).strip():
+        raise RnnHubError(NO_TEXT)
+    learned = sorted(counts.keys() - set(SPECIAL_TOKENS), key=lambda piece: (-counts[piece], piece))
+    pieces = [*SPECIAL_TOKENS, *learned][:vocab_size]
+    backend = Tokenizer(models.WordLevel({piece: index for index, piece in enumerate(pieces)}, unk_token=UNK))
+    backend.normalizer = normalizer
+    if model_type == "word":
+        backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    else:
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+        backend.decoder = decoders.Fuse()
+    return backend
+
+
+def _train_subwords(texts: list[str], vocab_size: int, model_type: str, lowercase: bool) -> Tokenizer:
+    """Pieces of words, and the 256 bytes."""
+    learned_size = vocab_size - len(BYTES)
     backend = _pipeline(model_type, lowercase)
     _check_training(texts, backend, vocab_size)
     common: dict[str, Any] = {"special_tokens": list(SPECIAL_TOKENS), "show_progress": False}
@@ -62,11 +107,11 @@ def train_tokenizer(
     else:
         trainer = trainers.UnigramTrainer(vocab_size=learned_size, unk_token=UNK, **common)
     backend.train_from_iterator(texts, trainer, length=len(texts))
-    return _as_fast_tokenizer(_with_bytes(backend), model_max_length)
+    return _with_bytes(backend)
 
 
 def _pipeline(model_type: str, lowercase: bool) -> Tokenizer:
-    """An untrained tokenizer: normalize, split into words and punctuation, model, append `</s>`."""
+    """An untrained tokenizer: normalize, split into words and punctuation, model."""
     backend = Tokenizer(models.BPE(unk_token=UNK) if model_type == "bpe" else models.Unigram())
     steps = [
         normalizers.NFC(),
@@ -84,11 +129,6 @@ def _pipeline(model_type: str, lowercase: bool) -> Tokenizer:
     backend.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    backend.post_processor = processors.TemplateProcessing(
-        single=f"$A {EOS}",
-        pair=f"$A {EOS} $B:1 {EOS}:1",
-        special_tokens=[(EOS, SPECIAL_TOKENS.index(EOS))],
-    )
     return backend
 
 
@@ -96,7 +136,7 @@ def _check_training(texts: Sequence[str], backend: Tokenizer, vocab_size: int) -
     """Refuse what the trainer would answer with a useless vocabulary."""
     alphabet = {"▁"}.union(*(set(backend.normalizer.normalize_str(text)) for text in texts)) - {" "}
     if alphabet == {"▁"}:
-        raise RnnHubError("there is no text to train a tokenizer on: check the dataset's columns and split")
+        raise RnnHubError(NO_TEXT)
     needed = len(SPECIAL_TOKENS) + len(BYTES) + len(alphabet)
     if vocab_size < needed:
         raise RnnHubError(
@@ -124,17 +164,17 @@ def _with_bytes(backend: Tokenizer) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(state))
 
 
-def _as_fast_tokenizer(backend: Tokenizer, model_max_length: int) -> "PreTrainedTokenizerFast":
+def _as_fast_tokenizer(backend: Tokenizer, model_max_length: int | None, eos: str) -> "PreTrainedTokenizerFast":
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=PAD,
         unk_token=UNK,
-        bos_token=BOS,
+        bos_token={"after": BOS, "before": EOS, "none": None}[eos],
         eos_token=EOS,
         model_max_length=model_max_length,
-        padding_side="right",
+        padding_side="right" if eos == "after" else "left",  # prompts end where generation goes on
         split_special_tokens=True,
         clean_up_tokenization_spaces=False,
         model_input_names=["input_ids", "attention_mask"],

@@ -23,9 +23,24 @@ CARD = "README.md"
 REPOSITORY = "rnn-hub"
 
 #: how the names of metrics are written on a card
-METRIC_TITLES = {"bleu": "BLEU", "bleu_lower": "BLEU, lowercased and tokenized", "chrf": "chrF"}
+METRIC_TITLES = {
+    "bleu": "BLEU",
+    "bleu_lower": "BLEU, lowercased and tokenized",
+    "chrf": "chrF",
+    "nll": "nats a token",
+    "perplexity": "perplexity",
+}
 
 USE = {
+    "language-modeling": """```python
+import rnn_hub
+from transformers import pipeline
+
+write = pipeline("text-generation", model="{name}")
+write("The", max_new_tokens=100)
+```
+
+or from the command line: `rnn-hub predict {name} "The"`.""",
     "translation": """```python
 import rnn_hub
 
@@ -36,7 +51,7 @@ translate("{example}")
 or from the command line: `rnn-hub predict {name} "{example}"`.""",
 }
 EXAMPLES = {"en": "A dog runs through the snow.", "de": "Ein Hund rennt durch den Schnee."}
-PIPELINE_TAGS = {"translation": "translation"}
+PIPELINE_TAGS = {"language-modeling": "text-generation", "translation": "translation"}
 
 
 def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, Any]) -> Path:
@@ -128,10 +143,12 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     model, columns = recipe.get("model") or {}, recipe["dataset"]
     direction = f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
     cell = str(model.get("cell_type", "lstm")).upper()
-    attention = model.get("attention_type", "general")
-    attends = f"with {attention} attention" if attention else "without attention"
+    layers = f"{model.get('num_layers', 1)} {cell} layers"
+    if recipe["task"] == "translation":
+        attention = model.get("attention_type", "general")
+        layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
     size = f", {results['parameters'] / 1e6:.1f} million parameters" if results.get("parameters") else ""
-    return f"A recurrent model for {recipe['task']}{direction}: {cell} encoder and decoder {attends}{size}."
+    return f"A recurrent model for {recipe['task']}{direction}: {layers}{size}."
 
 
 def _data(recipe: Mapping[str, Any]) -> str:
@@ -175,9 +192,10 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 
 def _limits(recipe: Mapping[str, Any]) -> str:
     limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
+    cut = f"Inputs beyond {limit} subwords are cut. " if recipe["task"] == "translation" else ""
     data = recipe["dataset"]["path"]
     return (
         f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text its "
-        f"output is fluent more often than right. Inputs beyond {limit} subwords are cut. Its outputs repeat "
+        f"output is fluent more often than right. {cut}Its outputs repeat "
         "whatever prejudice the data hold. Do not use it where an error matters."
     )

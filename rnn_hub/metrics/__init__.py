@@ -17,6 +17,8 @@ METRICS = {
     "bleu": "rnn_hub.metrics.translation:Bleu",
     "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
     "chrf": "rnn_hub.metrics.translation:Chrf",
+    "nll": "rnn_hub.metrics.language_modeling:Nll",
+    "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
 }
 
 

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from transformers import Pipeline
 
 #: name of a pipeline -> "module:class"
-PIPELINES: dict[str, str] = {"translation": "rnn_hub.pipelines.translation:TranslationPipeline"}
+PIPELINES: dict[str, str] = {
+    "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
+    "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
+}
 
 
 def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, **kwargs: Any) -> Pipeline:

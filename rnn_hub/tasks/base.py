@@ -52,6 +52,8 @@ class Task(ABC):
         model_type: the model that a recipe gets when it names none.
         generation: defaults of generation, over which a recipe's section goes.
         main_metric: the metric that selects a checkpoint; higher is better where ``greater_is_better``.
+        rows_are_independent: whether a row is predicted the same whatever stands before it, so that several processes
+            may share the rows.
         demo: module of the Gradio demo.
     """
 
@@ -63,12 +65,17 @@ class Task(ABC):
     generation: ClassVar[dict[str, Any]] = {}
     main_metric: ClassVar[str]
     greater_is_better: ClassVar[bool] = True
+    rows_are_independent: ClassVar[bool] = True
     demo: ClassVar[str | None] = None
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
         """Load one split; a split or column that is missing raises an error that lists what exists."""
         columns = tuple(getattr(dataset, role) for role in self.columns)
         return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
+
+    def examples(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: DatasetSection) -> Any:
+        """What the model trains on: the rows of the training split, unless a task reads them in another way."""
+        return rows
 
     @abstractmethod
     def build_processor(self, rows: Dataset, dataset: DatasetSection, tokenizer: Any) -> PreTrainedTokenizerBase:

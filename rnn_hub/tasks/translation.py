@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from datasets import Dataset
-from huggingface_hub.errors import StrictDataclassError
-from transformers import (
-    AutoConfig,
-    AutoModelForSeq2SeqLM,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerBase
 
 import rnn_hub.models.seq2seq  # noqa: F401  (registers the model with the Auto classes)
-from rnn_hub.data.collators import Seq2SeqCollator, read_column
+from rnn_hub.data.collators import Seq2SeqCollator
 from rnn_hub.data.tokenization import token_lengths, train_tokenizer
-from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import compute_metrics
-from rnn_hub.pipelines.loading import load_pretrained, reason
 from rnn_hub.pipelines.translation import TranslationPipeline
-from rnn_hub.tasks.base import DatasetSection, Scores, Task, check_config_fields
-from rnn_hub.tasks.sections import check_keys
-
-logger = logging.getLogger(__name__)
+from rnn_hub.tasks.base import DatasetSection, Scores
+from rnn_hub.tasks.generation import GenerationTask, column_texts
 
 
 @dataclass
@@ -71,7 +58,7 @@ class SubwordSection:
     max_length: int = 256
 
 
-class TranslationTask(Task):
+class TranslationTask(GenerationTask):
     """Text in one language to text in another."""
 
     name = "translation"
@@ -79,6 +66,7 @@ class TranslationTask(Task):
     dataset_section: ClassVar[type] = TranslationDataset
     tokenizer_section: ClassVar[type] = SubwordSection
     model_type = "rnn_hub_seq2seq"
+    auto_class = AutoModelForSeq2SeqLM
     generation: ClassVar[dict[str, Any]] = {"num_beams": 5, "max_new_tokens": 128}
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "bleu_lower", "chrf")
     main_metric = "bleu"
@@ -91,7 +79,7 @@ class TranslationTask(Task):
 
         def texts() -> Iterable[str]:
             for column in (dataset.source, dataset.target):
-                yield from _texts(rows, column)
+                yield from column_texts(rows, column)
 
         return train_tokenizer(
             texts(),
@@ -101,25 +89,9 @@ class TranslationTask(Task):
             model_max_length=tokenizer.max_length,
         )
 
-    def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
-        """Build configs and, without memory, the model: a wrong field, cell, attention or size fails here."""
-        self._generation_config(generation)
-        with torch.device("meta"):
-            self._model(self._config(fields))
-
-    def build_model(
-        self, fields: Mapping[str, Any], processor: PreTrainedTokenizerBase, generation: Mapping[str, Any]
-    ) -> PreTrainedModel:
-        """Build the encoder-decoder for the tokenizer's vocabulary."""
-        ids = {
-            "pad_token_id": processor.pad_token_id,
-            "bos_token_id": processor.bos_token_id,
-            "eos_token_id": processor.eos_token_id,
-            "decoder_start_token_id": processor.bos_token_id,
-        }
-        model = self._model(self._config(fields, vocab_size=len(processor), **ids))
-        model.generation_config = self._generation_config(generation, **ids)
-        return model
+    def token_ids(self, processor: PreTrainedTokenizerBase) -> dict[str, int | None]:
+        """The decoder starts with the tokenizer's `<s>`."""
+        return {**super().token_ids(processor), "decoder_start_token_id": processor.bos_token_id}
 
     def build_collator(
         self,
@@ -144,17 +116,17 @@ class TranslationTask(Task):
     ) -> list[tuple[int, int]]:
         """Subwords of each source and target, as far as the limit."""
         limit = processor.model_max_length
-        columns = (_texts(rows, dataset.source), _texts(rows, dataset.target))
+        columns = (column_texts(rows, dataset.source), column_texts(rows, dataset.target))
         source, target = (token_lengths(processor, column, max_length=limit) for column in columns)
         return list(zip(source, target, strict=True))
 
     def inputs(self, rows: Dataset, dataset: TranslationDataset) -> list[str]:
         """The texts to translate."""
-        return _texts(rows, dataset.source)
+        return column_texts(rows, dataset.source)
 
     def references(self, rows: Dataset, dataset: TranslationDataset) -> list[str]:
         """The human translations."""
-        return _texts(rows, dataset.target)
+        return column_texts(rows, dataset.target)
 
     def predict(
         self,
@@ -174,44 +146,3 @@ class TranslationTask(Task):
         """BLEU (cased and detokenized), BLEU lowercased and tokenized, chrF."""
         values, signature = compute_metrics(self.metrics, predictions, references, language=dataset.language())
         return Scores(values, signature)
-
-    def load_model(self, model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """Load an encoder-decoder and its tokenizer; what is missing or broken raises an ``RnnHubError``."""
-        return load_pretrained(AutoModelForSeq2SeqLM, model)
-
-    def _config(self, fields: Mapping[str, Any], **ids: Any) -> Any:
-        fields = dict(fields)
-        model_type = fields.pop("model_type")
-        try:
-            config_class = type(AutoConfig.for_model(model_type))
-        except ValueError as error:
-            raise RnnHubError(
-                f"unknown model.model_type {model_type!r}; the model of this task is {self.model_type!r}"
-            ) from error
-        check_config_fields(config_class, fields)
-        try:
-            return config_class(**{**ids, **fields})
-        except (ValueError, TypeError, StrictDataclassError) as error:
-            raise RnnHubError(f"model: {reason(error)}") from error
-
-    def _model(self, config: Any) -> PreTrainedModel:
-        try:
-            return AutoModelForSeq2SeqLM.from_config(config)
-        except ValueError as error:
-            raise RnnHubError(f"model: {reason(error)}") from error
-
-    def _generation_config(self, generation: Mapping[str, Any], **ids: Any) -> GenerationConfig:
-        check_keys(generation, (key for key in GenerationConfig().to_dict() if not key.startswith("_")), "generation")
-        config = GenerationConfig(**generation, **ids)
-        try:
-            config.validate(strict=True)
-        except ValueError as error:
-            raise RnnHubError(f"generation: {reason(error)}") from error
-        return config
-
-
-def _texts(rows: Dataset, column: str) -> list[str]:
-    """All texts of a column; a dot reaches into a column of dictionaries."""
-    if column in rows.column_names:
-        return list(rows[column])
-    return [read_column(row, column) for row in rows]

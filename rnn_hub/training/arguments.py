@@ -19,6 +19,9 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     Args:
         tokens_per_batch: padded tokens (source and target) of a batch on one device; batches are then formed
             by length, and 0 means ``per_device_train_batch_size`` examples of like length.
+        bptt_steps: of a text that is read in streams, tokens of each stream in a batch, over which gradients flow;
+            ``per_device_train_batch_size`` is the number of streams.
+        bptt_random: draw these lengths anew in each epoch.
         average_checkpoints: the final weights are the mean of those of this many checkpoints (0: the last
             step's).
         average_last: average the last checkpoints; if False, those with the best validation metric.
@@ -30,6 +33,8 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     """
 
     tokens_per_batch: int = 0
+    bptt_steps: int = 70
+    bptt_random: bool = False
     average_checkpoints: int = 0
     average_last: bool = True
     ema_decay: float = 0.0

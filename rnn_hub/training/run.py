@@ -140,7 +140,7 @@ def _trainer(
     return RnnTrainer(
         model,
         arguments,
-        rows=rows,
+        rows=task.examples(rows, processor, recipe.dataset),
         lengths=task.lengths(rows, processor, recipe.dataset),
         collator=collator(training=True),
         eval_collator=collator(training=False),
@@ -163,9 +163,11 @@ def evaluate_rows(
     inputs = task.inputs(rows, recipe.dataset)
     distributed = dist.is_initialized() and dist.get_world_size() > 1
     rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
+    if not task.rows_are_independent:
+        rank, world = 0, 1  # each process reads all
     own = task.predict(model, processor, inputs[rank::world], batch_size=batch_size, **generation)
     shares = [own]
-    if distributed:
+    if world > 1:
         shares = [None] * world
         dist.all_gather_object(shares, own)
     predictions: list = [None] * len(inputs)

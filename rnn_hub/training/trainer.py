@@ -19,7 +19,9 @@ from transformers import (
 )
 from transformers.trainer_utils import EvalLoopOutput
 
+from rnn_hub.data.streams import TokenStreams
 from rnn_hub.training.arguments import TrainingArguments
+from rnn_hub.training.carried import CarriedState
 from rnn_hub.training.checkpoints import remove_old, seal
 from rnn_hub.training.ema import ExponentialMovingAverage
 from rnn_hub.training.loader import EpochDataLoader, build_train_loader
@@ -35,10 +37,10 @@ class RnnTrainer(Seq2SeqTrainer):
     Args:
         model: a model whose ``forward`` takes ``labels`` and ``num_items_in_batch``.
         args: the arguments.
-        rows: training rows (a sequence of dictionaries).
+        rows: training rows (a sequence of dictionaries), or a text in streams, over which the state is carried.
         lengths: length of each row (or pair of lengths), for the batches.
         collator, eval_collator: from rows to a batch, in training and in evaluation.
-        eval_rows: validation rows, of which the loss is computed.
+        eval_rows: validation rows, of which the loss is computed (of a text the metrics are all there is).
         score: computes the task's metrics of the present weights, ``{"bleu": 30.1}``; called on every
             process.
         processing_class: saved with each checkpoint.
@@ -58,6 +60,7 @@ class RnnTrainer(Seq2SeqTrainer):
         callbacks: Sequence = (),
     ) -> None:
         self.lengths = lengths
+        self.carried = CarriedState(args.process_index) if isinstance(rows, TokenStreams) else None
         self.score = score
         self.train_collator = collator
         callbacks = list(callbacks)
@@ -82,17 +85,36 @@ class RnnTrainer(Seq2SeqTrainer):
 
     def get_train_dataloader(self) -> EpochDataLoader:
         """The batches of this process; the sampler shares them out, so accelerate must not do it again."""
-        return build_train_loader(self.train_dataset, self.lengths, self.train_collator, self.args)
+        loader = build_train_loader(self.train_dataset, self.lengths, self.train_collator, self.args)
+        self._mean_tokens = getattr(loader.batch_sampler, "mean_tokens", None)
+        return loader
 
     def num_examples(self, dataloader: Any) -> int:
         """Number of rows behind a loader."""
         return len(dataloader.dataset)
 
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss of a batch; of a text in streams, from the state that the batch before left.
+
+        It is then divided by the mean size of a window, so that a token weighs the same in a long window as in a short
+        one (Merity et al. 2017, section 4.1, scale the learning rate).
+        """
+        if self.carried is not None:
+            inputs = {**inputs, "past_key_values": self.carried.next(inputs["continues"]), "use_cache": True}
+            del inputs["continues"]
+            num_items_in_batch = self._mean_tokens
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
         """Compute the validation loss, then the task's metrics of what the model generates."""
         kwargs["prediction_loss_only"] = True
         with self.ema.applied() if self.ema else nullcontext():
-            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+            if self.carried is None:
+                output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+            else:
+                output = EvalLoopOutput(None, None, metrics={}, num_samples=len(self.eval_dataset))
             if self.score is not None:
                 self.model.eval()
                 scores = self.score(self.model)
@@ -109,6 +131,8 @@ class RnnTrainer(Seq2SeqTrainer):
         folder = Path(self.args.output_dir)
         if self.ema and self.args.should_save:
             self.ema.save(self._checkpoint_folder)
+        if self.carried:
+            self.carried.save(self._checkpoint_folder)
         if self.args.world_size > 1:
             dist.barrier()
         if self.args.should_save:
@@ -121,7 +145,9 @@ class RnnTrainer(Seq2SeqTrainer):
         return Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Load the weights, and their moving averages, of a checkpoint."""
+        """Load the weights, their moving averages and the carried state of a checkpoint."""
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self.ema:
             self.ema.load(Path(resume_from_checkpoint))
+        if self.carried:
+            self.carried.load(Path(resume_from_checkpoint), str(self.args.device))

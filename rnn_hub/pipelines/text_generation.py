@@ -1,0 +1,34 @@
+"""ContinuationPipeline: a prompt in, the text that continues it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import AutoModelForCausalLM, TextGenerationPipeline
+from transformers.generation.utils import GenerationConfig
+
+from rnn_hub.errors import RnnHubError
+
+
+class ContinuationPipeline(TextGenerationPipeline):
+    """transformers' text generation, with the defaults of the model's own generation config.
+
+    ``pipe("ROMEO:")`` gives ``[{"generated_text": "ROMEO:\\nI will..."}]``, a list of prompts one such list each. Call
+    arguments are those of ``TextGenerationPipeline`` and ``generate()``; a language model with conditions takes
+    ``condition_ids`` and ``condition_vector``.
+    """
+
+    auto_model_class = AutoModelForCausalLM
+    _default_generation_config = GenerationConfig()
+
+    def __call__(self, inputs: str | Sequence[str], progress: bool = False, **kwargs: Any) -> list:
+        """Continue a prompt or a list of prompts; a sample needs no progress bar, which other pipelines have."""
+        return super().__call__(inputs if isinstance(inputs, str) else list(inputs), **kwargs)
+
+    def preprocess(self, prompt_text: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Text to ids of shape (1, T)."""
+        inputs = super().preprocess(prompt_text, *args, **kwargs)
+        if inputs["input_ids"].shape[1] == 0:
+            raise RnnHubError("this model knows no start of a text, so it cannot continue an empty prompt: give a word")
+        return inputs
