@@ -9,13 +9,14 @@ import pytest
 HEAVY = ("torch", "transformers", "datasets", "numpy", "yaml", "gradio", "accelerate")
 
 USE = """
-from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 small = dict(vocab_size=9, embedding_size=4)
 encoder = AutoModel.from_config(AutoConfig.for_model("rnn_hub_encoder", **small))
 seq2seq = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model("rnn_hub_seq2seq", **small))
+causal = AutoModelForCausalLM.from_config(AutoConfig.for_model("rnn_hub_causal_lm", **small, hidden_size=4))
 from transformers.pipelines import PIPELINE_REGISTRY
 assert "rnn-translation" in PIPELINE_REGISTRY.get_supported_tasks()
-print(type(encoder).__name__, type(seq2seq).__name__)
+print(type(encoder).__name__, type(seq2seq).__name__, type(causal).__name__)
 """
 
 ORDERS = {
@@ -37,7 +38,7 @@ def run(code: str) -> str:
 
 @pytest.mark.parametrize("first", ORDERS.values(), ids=ORDERS.keys())
 def test_auto_classes_know_our_models_in_any_import_order(first: str) -> None:
-    assert run(first + USE) == "RnnEncoderModel RnnForConditionalGeneration"
+    assert run(first + USE) == "RnnEncoderModel RnnForConditionalGeneration RnnForCausalLM"
 
 
 @pytest.mark.parametrize("code", ["import rnn_hub", "import rnn_hub.cli; rnn_hub.cli.build_parser().format_help()"])

@@ -63,6 +63,21 @@ def recipe(corpus: Path | str, output_dir: Path | str, **sections: dict[str, Any
     return values
 
 
+def text_recipe(corpus: Path | str, output_dir: Path | str, **training: Any) -> dict[str, Any]:
+    """A recipe for a language model of the tiny pair's English, whose tokens have 3 ln 3 / (8 / 3 + 1) = 0.90 nats."""
+    steps = {"per_device_train_batch_size": 4, "bptt_steps": 20, "logging_steps": 1, "use_cpu": True}
+    return {
+        "task": "language-modeling",
+        "name": "tiny-lm",
+        "seed": 3,
+        "dataset": {"path": str(corpus), "text": "en"},
+        "tokenizer": {"type": "word", "vocab_size": 40},
+        "model": {"embedding_size": 24, "hidden_size": 32, "num_layers": 2, "weight_dropout": 0.1},
+        "training": {"output_dir": str(output_dir), "num_train_epochs": 8, "learning_rate": 0.02, **steps, **training},
+        "generation": {"max_new_tokens": 12},
+    }
+
+
 @functools.cache
 def model_folder(base: Path) -> Path:
     """A model folder as `rnn-hub train` leaves it, of a model that has learned the pair; trained once a session."""

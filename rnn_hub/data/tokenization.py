@@ -55,7 +55,8 @@ def train_tokenizer(
         lowercase: fold the case, which decoding cannot restore.
         model_max_length: tokens to which `truncation=True` cuts; None for no limit.
         eos: where `tokenizer(text)` puts `</s>`: "after" the text; "before" it, for a language model, which
-            reads it between texts and starts from it; or "none".
+            reads it between texts and starts from it; or "none". Only "after" decodes without the space before the
+            first word, since what a language model writes stands behind a prompt.
 
     Raises:
         RnnHubError: unknown model_type or eos, no text, or a vocabulary too small for the text's characters.
@@ -65,7 +66,7 @@ def train_tokenizer(
             raise RnnHubError(f"tokenizer {name} {value!r} is unknown; choose one of {', '.join(known)}")
     texts = list(texts)
     train = _train_whole if model_type in ("char", "word") else _train_subwords
-    backend = train(texts, vocab_size, model_type, lowercase)
+    backend = train(texts, vocab_size, model_type, lowercase, eos)
     if eos != "none":
         single = f"$A {EOS}" if eos == "after" else f"{EOS} $A"
         pair = f"$A {EOS} $B:1 {EOS}:1" if eos == "after" else f"{EOS} $A {EOS}:1 $B:1"
@@ -75,7 +76,7 @@ def train_tokenizer(
     return _as_fast_tokenizer(backend, model_max_length, eos)
 
 
-def _train_whole(texts: list[str], vocab_size: int, model_type: str, lowercase: bool) -> Tokenizer:
+def _train_whole(texts: list[str], vocab_size: int, model_type: str, lowercase: bool, eos: str) -> Tokenizer:
     """The most frequent characters or words; a word that is spelled `<unk>`, as in the Penn Treebank, is that token."""
     if vocab_size <= len(SPECIAL_TOKENS):
         raise RnnHubError(f"vocab_size {vocab_size} leaves nothing beside the {len(SPECIAL_TOKENS)} special tokens")
@@ -90,16 +91,22 @@ def _train_whole(texts: list[str], vocab_size: int, model_type: str, lowercase: 
     backend.normalizer = normalizer
     if model_type == "word":
         backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        backend.decoder = decoders.Sequence([decoders.Replace(Regex("^"), " "), decoders.Fuse(), *_first_space(eos)])
     else:
         backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
         backend.decoder = decoders.Fuse()
     return backend
 
 
-def _train_subwords(texts: list[str], vocab_size: int, model_type: str, lowercase: bool) -> Tokenizer:
+def _first_space(eos: str) -> list[decoders.Decoder]:
+    """Takes away the space before the first word."""
+    return [decoders.Strip(" ", 1, 0)] * (eos == "after")
+
+
+def _train_subwords(texts: list[str], vocab_size: int, model_type: str, lowercase: bool, eos: str) -> Tokenizer:
     """Pieces of words, and the 256 bytes."""
     learned_size = vocab_size - len(BYTES)
-    backend = _pipeline(model_type, lowercase)
+    backend = _pipeline(model_type, lowercase, eos)
     _check_training(texts, backend, vocab_size)
     common: dict[str, Any] = {"special_tokens": list(SPECIAL_TOKENS), "show_progress": False}
     if model_type == "bpe":
@@ -110,7 +117,7 @@ def _train_subwords(texts: list[str], vocab_size: int, model_type: str, lowercas
     return _with_bytes(backend)
 
 
-def _pipeline(model_type: str, lowercase: bool) -> Tokenizer:
+def _pipeline(model_type: str, lowercase: bool, eos: str) -> Tokenizer:
     """An untrained tokenizer: normalize, split into words and punctuation, model."""
     backend = Tokenizer(models.BPE(unk_token=UNK) if model_type == "bpe" else models.Unigram())
     steps = [
@@ -127,7 +134,7 @@ def _pipeline(model_type: str, lowercase: bool) -> Tokenizer:
         ]
     )
     backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *_first_space(eos)]
     )
     return backend
 

@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+from transformers import AutoTokenizer
 
 from rnn_hub.data.loading import load_split
 from rnn_hub.data.tokenization import EOS, subword_dropout, token_lengths, train_tokenizer
@@ -142,8 +143,38 @@ def test_token_lengths_count_eos_and_the_limit(tokenizer, texts):
     assert token_lengths(tokenizer, texts[:8], max_length=6) == [min(length, 6) for length in full]
 
 
+@pytest.mark.parametrize("model_type", ["char", "word", "bpe", "unigram"])
+def test_a_language_models_text_begins_with_eos_and_decodes_as_a_continuation(texts, model_type, tmp_path):
+    train_tokenizer(texts, 450, model_type, model_max_length=None, eos="before").save_pretrained(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    ids = tokenizer(texts[0])["input_ids"]
+    assert ids[0] == tokenizer.bos_token_id == tokenizer.eos_token_id == 3
+    assert 3 not in ids[1:]
+    assert decode(tokenizer, texts[0]) == (texts[0] if model_type == "char" else " " + texts[0])
+    assert tokenizer.padding_side == "left"
+    assert tokenizer(texts[0] * 100)["input_ids"][-1] == ids[-1]
+
+
+def test_characters_keep_white_space_and_what_is_rare_or_unseen_is_unknown(texts):
+    text = "two\n\n  Men\t"
+    tokenizer = train_tokenizer([text], 99, "char", eos="none")
+    assert decode(tokenizer, text) == text
+    assert tokenizer(text + "?")["input_ids"][-1] == tokenizer.unk_token_id
+    assert tokenizer.bos_token_id is None and tokenizer("")["input_ids"] == []
+    words = train_tokenizer(["b a a <unk> c c c"], 6, "word")
+    assert words.get_vocab().keys() - {"<pad>", "<unk>", "<s>", "</s>"} == {"a", "c"}
+    assert words("c <unk> b")["input_ids"] == [4, 1, 1, 3]
+    assert words.decode(words("c a")["input_ids"], skip_special_tokens=True) == "c a"
+
+
 def test_bad_arguments_are_told(texts, tokenizer):
-    with pytest.raises(RnnHubError, match="bpe, unigram"):
+    with pytest.raises(RnnHubError, match="after, before, none"):
+        train_tokenizer(texts, 450, eos="between")
+    with pytest.raises(RnnHubError, match="no text"):
+        train_tokenizer(["", " \n"], 450, "char")
+    with pytest.raises(RnnHubError, match="leaves nothing"):
+        train_tokenizer(texts, 4, "word")
+    with pytest.raises(RnnHubError, match="bpe, unigram, char, word"):
         train_tokenizer(texts, 450, model_type="wordpiece")
     with pytest.raises(RnnHubError, match="no text"):
         train_tokenizer(["", "  "], 450)
