@@ -59,8 +59,5 @@ class Condition(nn.Module):
             raise ValueError(f"condition_ids of shape {tuple(ids.shape)} should be (batch, {len(self.sizes)})")
         if torch.compiler.is_compiling():
             return
-        limits = torch.tensor(self.sizes, device=ids.device)
-        if bool(((ids < -1) | (ids >= limits)).any()):
-            raise ValueError(
-                f"a value of condition_ids {ids.tolist()} is not below its size {self.sizes}, or -1 for none"
-            )
+        if bool(((ids < -1) | (ids >= torch.tensor(self.sizes, device=ids.device))).any()):
+            raise ValueError(f"condition_ids {ids.tolist()} must be below the sizes {self.sizes}, or -1 for none")

@@ -75,7 +75,7 @@ def test_texts_are_joined_with_an_end_after_each_and_every_token_is_predicted_on
 
 
 def test_characters_of_texts_are_joined_without_anything_between() -> None:
-    tokenizer = train_tokenizer(LINES, 30, "char", eos="none")
+    tokenizer = train_tokenizer(["no\nit"], 30, "char", eos="none")
     tokens, counts = join_texts(tokenizer, ["", "no\n", "it"])
     assert tokenizer.decode(tokens) == "no\nit"
     assert counts == [0, 2, 2]
