@@ -124,6 +124,15 @@ class RnnCache(Cache):
         """Cuts the graph: what follows does not train what came before (truncated backpropagation through time)."""
         return self.map(torch.Tensor.detach)
 
+    def restart(self) -> "RnnCache":
+        """Counts steps anew, and returns self: the state stays, and what `generate()` is given next is all new.
+
+        So an endless text is written in pieces, each from the last token of the one before, and none is kept.
+        """
+        for layer in self.layers:
+            layer.length = 0
+        return self
+
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Takes the rows that a beam search chose. The memory stays: beams permute inside their source."""
         for layer in self.layers:

@@ -35,6 +35,8 @@ def find_models(folder: Path) -> list[dict[str, Any]]:
         raise RnnHubError(f"there is no folder {folder} of released models: run this in a checkout, or give --folder")
     models = []
     for recipe_file in sorted(folder.glob("*/recipe.yaml")):
+        if not any(recipe_file.with_name(name).is_file() for name in ("model.safetensors", "results.json")):
+            continue  # a recipe that nobody has trained yet
         recipe = yaml.safe_load(recipe_file.read_text(encoding="utf-8"))
         results_file = recipe_file.with_name("results.json")
         results = json.loads(results_file.read_text(encoding="utf-8")) if results_file.is_file() else {}

@@ -166,7 +166,8 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     training = results.get("training")
     if not training:
         return f"With the recipe in this repository:\n\n{command}"
-    amount = f"{training['epochs']:g} epochs of {training['examples']:,} examples ({training['steps']:,} steps)"
+    unit = "tokens" if recipe["task"] == "language-modeling" else "examples"
+    amount = f"{training['epochs']:g} epochs of {training['examples']:,} {unit} ({training['steps']:,} steps)"
     plural = "es" if training["processes"] > 1 else ""
     processes = f"{training['processes']} {training['device'].upper()} process{plural}"
     minutes = f"{training['seconds'] / 60:.0f} minutes"

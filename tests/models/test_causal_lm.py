@@ -174,6 +174,20 @@ def test_right_padded_prompts_are_refused_and_given_embeddings_are_read(tokens: 
     assert torch.equal(written, model.generate(tokens, **options)[:, 9:])
 
 
+def test_a_text_written_in_pieces_from_a_kept_state_equals_one_written_at_once(tokens: Tensor) -> None:
+    model, options = build(**CONDITIONS), {"do_sample": False, "eos_token_id": None}
+    condition = {"condition_ids": torch.tensor([[0], [1], [2]])}
+    whole = model.generate(tokens, **condition, max_new_tokens=12, **options)
+    last, cache, pieces = tokens, None, [tokens]
+    for _ in range(3):
+        output = model.generate(
+            last, **condition, past_key_values=cache, max_new_tokens=4, return_dict_in_generate=True, **options
+        )
+        pieces.append(output.sequences[:, last.shape[1] :])
+        last, cache, condition = output.sequences[:, -1:], output.past_key_values.restart(), {}
+    assert torch.equal(torch.cat(pieces, dim=1), whole)
+
+
 def test_the_text_generation_pipeline_of_transformers_continues_prompts() -> None:
     words = ["one two three four five six seven eight"] * 9
     tokenizer = train_tokenizer(words, 12, "word", eos="before")
