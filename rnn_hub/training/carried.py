@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -28,17 +29,13 @@ class CarriedState:
     def save(self, folder: Path) -> None:
         """Write the state, if there is any, into a checkpoint's folder."""
         layers = enumerate(self.cache.state or ())
-        tensors = {f"{i}.{j}": part.detach().contiguous() for i, state in layers for j, part in enumerate(state)}
+        tensors = {f"{i:03}.{j}": part.detach().contiguous() for i, state in layers for j, part in enumerate(state)}
         if tensors:
             save_file(tensors, folder / self.file)
 
     def load(self, folder: Path, device: str) -> None:
         """Continue from a checkpoint's state."""
-        if not (folder / self.file).is_file():
-            return
-        layers: dict[int, dict[int, object]] = {}
-        for name, tensor in load_file(folder / self.file, device=device).items():
-            layer, part = map(int, name.split("."))
-            layers.setdefault(layer, {})[part] = tensor
-        state = [tuple(part for _, part in sorted(parts.items())) for _, parts in sorted(layers.items())]
-        self.cache = RnnCache(state)
+        if (folder / self.file).is_file():
+            tensors = load_file(folder / self.file, device=device)
+            layers = groupby(sorted(tensors), key=lambda name: name[:3])
+            self.cache = RnnCache([tuple(tensors[name] for name in names) for _, names in layers])
