@@ -12,6 +12,9 @@ from rnn_hub.cells.scan import scan_steps
 State = tuple[Tensor, ...]
 """A recurrent state: any number of tensors of any shape, batch first. The first is the hidden output."""
 
+Choose = Callable[[Tensor], Tensor | float]
+"""For a part of a state, how much of the old value each element keeps: 0 or 1, or a share of it."""
+
 CELLS: dict[str, type["Cell"]] = {}
 
 
@@ -63,6 +66,10 @@ class Cell:
         """One step: projected inputs of (B, ...) and a state -> the output (B, H) and the next state."""
         raise NotImplementedError(f"cell {self.name!r} does not say what one step computes")
 
+    def blend(self, after: State, before: State, choose: Choose) -> State:
+        """Two states of consecutive steps in one: for zoneout. Parts that only mean something together override it."""
+        return tuple(torch.lerp(new, old, choose(new)) for new, old in zip(after, before, strict=True))
+
     def scan(self, x: Tensor, state: State | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
         """All steps of a batch of sequences.
 
@@ -113,4 +120,12 @@ def gated_weight_shapes(gates: int, input_size: int, hidden_size: int, bias: boo
     }
     if bias:
         shapes |= {"bias_ih": (gates * hidden_size,), "bias_hh": (gates * hidden_size,)}
+    return shapes
+
+
+def input_weight_shapes(products: int, input_size: int, hidden_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
+    """The weights of a cell whose only matrix products are those with its input, `products` of them."""
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (products * hidden_size, input_size)}
+    if bias:
+        shapes["bias_ih"] = (products * hidden_size,)
     return shapes

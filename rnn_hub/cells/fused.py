@@ -43,6 +43,12 @@ def _is_traced() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
 
 
+def linear_scan_form(entry: Tensor) -> str:
+    """Which form of the linear recurrence runs over (B, T, D), a name in `linear_scan.FORMS`."""
+    batch, steps, size = entry.shape
+    return "chunked" if batch * size < 1024 and steps > 16 else "sequential"
+
+
 def scan(
     kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor | None
 ) -> "tuple[Tensor, State]":

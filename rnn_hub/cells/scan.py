@@ -39,3 +39,12 @@ def freeze(keep: Tensor, after: "State", before: "State") -> "State":
     return tuple(
         torch.where(keep.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in zip(after, before, strict=True)
     )
+
+
+def last_real(values: Tensor, before: Tensor, mask: Tensor | None) -> Tensor:
+    """The value (B, D) at the last real one of all steps (B, T, D); `before` (B, D) in rows that have none."""
+    if mask is None:
+        return values[:, -1]
+    last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).amax(dim=1)
+    rows = torch.arange(len(mask), device=mask.device)
+    return torch.where(last[:, None] > 0, values[rows, last - 1], before)

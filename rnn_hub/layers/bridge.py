@@ -61,6 +61,9 @@ class Bridge(nn.Module):
             raise ValueError("bridge 'copy' needs our encoder with as many layers as the decoder; choose 'linear'")
         for layer in range(layers):
             for parts in zip(*state[layer * directions : (layer + 1) * directions], strict=True):
+                if parts[0].dim() > 2:
+                    yield None
+                    continue
                 merged = torch.cat(parts, dim=-1)
                 size = self.decoder[0].lower.hidden_size
                 if merged.shape[-1] != size:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnn_hub.cells import Cell, State, get_cell
+from rnn_hub.cells import Cell, State, ZoneoutCell, get_cell
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.unroll import dynamic_rnn, static_rnn
 
@@ -44,6 +44,7 @@ class RnnStack(nn.Module):
         dropout: on the input of every layer but the first.
         variational_dropout: one dropout mask for all steps (Gal & Ghahramani 2016).
         weight_dropout: on the recurrent weights, once a forward pass (DropConnect; Merity et al. 2017, section 2).
+        zoneout: the probability that a unit keeps its last state (Krueger et al. 2017); all cells then run in a loop.
         residual: adds a layer's input to its output where the sizes agree.
         layer_norm: normalizes each layer's output.
         learned_initial_state: makes the state before the first step a parameter.
@@ -51,7 +52,8 @@ class RnnStack(nn.Module):
         static_length: with static unrolling, the number of steps to pad to; None for the input's own.
 
     Raises:
-        ValueError: for an unknown cell, merge or unrolling, naming the choices.
+        ValueError: for an unknown cell, merge or unrolling, naming the choices; for weight dropout of a cell without
+            recurrent weights.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class RnnStack(nn.Module):
         dropout: float = 0.0,
         variational_dropout: bool = False,
         weight_dropout: float = 0.0,
+        zoneout: float = 0.0,
         residual: bool = False,
         layer_norm: bool = False,
         learned_initial_state: bool = False,
@@ -77,10 +80,12 @@ class RnnStack(nn.Module):
             raise ValueError(f"unknown merge {merge!r}; choose one of {', '.join(MERGES)}")
         if unrolling not in UNROLLINGS:
             raise ValueError(f"unknown unrolling {unrolling!r}; choose one of {', '.join(UNROLLINGS)}")
+        check_weight_dropout(cell_type, weight_dropout)
         self.cell_class = get_cell(cell_type)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.directions = ("", "_reverse") if bidirectional else ("",)
         self.merge, self.weight_dropout, self.residual = merge, weight_dropout, residual
+        self.zoneout = zoneout
         self.unrolling, self.static_length = unrolling, static_length
         self.output_size = hidden_size * (len(self.directions) if merge == "concat" else 1)
         self.dropout = SequenceDropout(dropout, variational_dropout)
@@ -146,7 +151,8 @@ class RnnStack(nn.Module):
         if self.training and self.weight_dropout:
             kept = self._kept(weights["weight_hh"]) if noise is None else noise.weights[layer * width + direction]
             weights["weight_hh"] = weights["weight_hh"] * kept
-        return self.cell_class(weights, self.hidden_size)
+        cell = self.cell_class(weights, self.hidden_size)
+        return ZoneoutCell(cell, self.zoneout, self.training) if self.zoneout else cell
 
     def init_state(self, batch_size: int, like: Tensor) -> StackState:
         """The state before the first step: zeros, or what was learned."""
@@ -241,6 +247,12 @@ class RnnStack(nn.Module):
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, cell_type={self.cell_class.name!r}, "
             f"bidirectional={len(self.directions) == 2}"
         )
+
+
+def check_weight_dropout(cell_type: str, p: float) -> None:
+    """A cell without recurrent weights has none to drop: a `ValueError` says so."""
+    if p and "weight_hh" not in get_cell(cell_type).weight_shapes(1, 1):
+        raise ValueError(f"cell {cell_type!r} has no recurrent weights to drop: set weight_dropout=0, or use zoneout")
 
 
 def _groups(parts: Sequence[Tensor], width: int) -> StackState:

@@ -47,7 +47,7 @@ def dynamic_rnn(
     step, state = _bind(step, x, state)
     if lengths is not None:
         mask = lengths_to_mask(lengths, x.shape[1])
-    if isinstance(step, Cell) and (step.kernel is not None or mask is None):
+    if isinstance(step, Cell) and (mask is None or step.kernel is not None or type(step).scan is not Cell.scan):
         return step.scan(x, state, mask)
     if mask is None:
         mask = x.new_ones(x.shape[:2], dtype=torch.bool)
@@ -109,13 +109,13 @@ def _active_rows(step: Cell | Step, x: Tensor, mask: Tensor, state: "State") -> 
     place = place[:, : max(len(active), 1)]
     x = x[rows].take_along_dim(place.view(*place.shape, *[1] * (x.dim() - 2)), dim=1)
     state = tuple(part[rows] for part in state)
-    inputs = cell.project(x, state)
+    inputs = zip(*(part.unbind(1) for part in cell.project(x, state)), strict=True)
     outputs, finished = [], []
-    for t, n in enumerate(active):
+    for n, step_inputs in zip(active, inputs, strict=False):
         if n < state[0].shape[0]:
             finished.append(tuple(part[n:] for part in state))
             state = tuple(part[:n] for part in state)
-        output, state = cell.step(tuple(part[:n, t] for part in inputs), state)
+        output, state = cell.step(tuple(part[:n] for part in step_inputs), state)
         outputs.append(F.pad(output, (0, 0, 0, x.shape[0] - n)))
     state = tuple(torch.cat(parts) for parts in zip(state, *reversed(finished), strict=True))
     unsort = rows.argsort()

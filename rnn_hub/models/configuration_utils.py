@@ -7,9 +7,8 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from rnn_hub.cells import get_cell
 from rnn_hub.layers.attention import get_attention
-from rnn_hub.layers.stack import MERGES, UNROLLINGS
+from rnn_hub.layers.stack import MERGES, UNROLLINGS, check_weight_dropout
 
 
 @strict
@@ -24,6 +23,7 @@ class RnnConfig(PreTrainedConfig):
         embedding_dropout: on embedded tokens.
         variational_dropout: one dropout mask for all steps of a sequence.
         weight_dropout: on recurrent weights.
+        zoneout: the probability that a recurrent unit keeps its last state.
         residual, layer_norm, learned_initial_state: as in `RnnStack`.
         unrolling: "dynamic" or "static"; static_length: the number of steps of the second.
         initializer_range: standard deviation of embeddings at the start.
@@ -40,6 +40,7 @@ class RnnConfig(PreTrainedConfig):
     embedding_dropout: float | int = 0.0
     variational_dropout: bool = False
     weight_dropout: float | int = 0.0
+    zoneout: float | int = 0.0
     residual: bool = False
     layer_norm: bool = False
     learned_initial_state: bool = False
@@ -56,7 +57,7 @@ class RnnConfig(PreTrainedConfig):
 
     def validate_choices(self) -> None:
         """Every name must be a known one."""
-        get_cell(self.cell_type)
+        check_weight_dropout(self.cell_type, self.weight_dropout)
         if getattr(self, "attention_type", None) is not None:
             get_attention(self.attention_type)
         for name, choices in {"merge": MERGES, "unrolling": UNROLLINGS}.items():
@@ -67,13 +68,13 @@ class RnnConfig(PreTrainedConfig):
         """Sizes are positive, probabilities in [0, 1)."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.endswith("dropout") and not isinstance(value, bool) and not 0 <= value < 1:
+            if field.name.endswith(("dropout", "zoneout")) and not isinstance(value, bool) and not 0 <= value < 1:
                 raise ValueError(f"{field.name} must be in [0, 1), got {value}")
             if field.name.endswith(("_size", "_length", "num_layers")) and isinstance(value, int) and value < 1:
                 raise ValueError(f"{field.name} must be at least 1, got {value}")
 
     def stack_options(self) -> dict[str, Any]:
         """The arguments of `RnnStack` that an encoder and a decoder share."""
-        names = ("cell_type", "dropout", "variational_dropout", "weight_dropout", "residual", "layer_norm")
+        names = ("cell_type", "dropout", "variational_dropout", "weight_dropout", "zoneout", "residual", "layer_norm")
         names += ("learned_initial_state", "unrolling", "static_length")
         return {name: getattr(self, name) for name in names}

@@ -29,12 +29,14 @@ def build(name: str, dtype: torch.dtype = torch.float64) -> tuple[Cell, list[Ten
 
 
 def start(cell: Cell, x: Tensor) -> tuple[Tensor, ...]:
-    return tuple(torch.randn_like(part) for part in cell.init_state(BATCH, x))
+    """A state that a cell can be in: after some steps."""
+    _, state = scan_steps(cell, torch.randn(BATCH, 3, INPUTS, dtype=x.dtype), cell.init_state(BATCH, x), None)
+    return tuple(part.detach().requires_grad_() for part in state)
 
 
 def gradients(output: Tensor, state: tuple[Tensor, ...], wanted: list[Tensor]) -> tuple[Tensor, ...]:
     loss = (output * torch.linspace(1, 2, output.numel(), dtype=output.dtype).view_as(output)).sum()
-    return torch.autograd.grad(loss + sum(part.pow(2).sum() for part in state), wanted)
+    return torch.autograd.grad(loss + sum(part.pow(2).sum() for part in state), wanted, materialize_grads=True)
 
 
 @every_cell
@@ -47,7 +49,8 @@ def test_scan_equals_the_steps_forward_and_backward(name: str, mask: Tensor | No
     fast, slow = cell.scan(x, state, mask), scan_steps(cell, x, state, mask)
     close = {"atol": TOLERANCE[dtype], "rtol": TOLERANCE[dtype]}
     torch.testing.assert_close(fast, slow, **close)
-    torch.testing.assert_close(gradients(*fast, [x, *weights]), gradients(*slow, [x, *weights]), **close)
+    wanted = [x, *weights, *state]
+    torch.testing.assert_close(gradients(*fast, wanted), gradients(*slow, wanted), **close)
 
 
 @every_cell
@@ -102,7 +105,7 @@ def test_no_step_and_one_step(name: str, length: int) -> None:
 def test_the_last_state_carries_gradients_to_the_first(name: str) -> None:
     cell, _ = build(name)
     x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64)
-    state = tuple(part.requires_grad_() for part in start(cell, x))
+    state = start(cell, x)
     output, after = cell.scan(x, state, RIGHT)
     grads = torch.autograd.grad(sum(part.sum() for part in after) + output.sum(), state)
     assert all(grad.isfinite().all() and grad.any() for grad in grads)
