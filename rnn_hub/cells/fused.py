@@ -49,6 +49,11 @@ def linear_scan_form(entry: Tensor) -> str:
     return "chunked" if batch * size < 1024 and steps > 16 else "sequential"
 
 
+def linear_scan_block(width: int, x: Tensor) -> int:
+    """How many of the steps of (B, T, ...) a cell with B * H = `width` runs at once: on a CPU, what its cache holds."""
+    return max(2**19 // width, 16) if x.device.type == "cpu" else x.shape[1]
+
+
 def scan(
     kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor | None
 ) -> "tuple[Tensor, State]":

@@ -5,7 +5,8 @@ thousands of steps (a scan in log space loses half of it). `fused.linear_scan_fo
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from itertools import repeat
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,44 +15,62 @@ from torch.autograd.function import once_differentiable
 
 from rnn_hub.cells import fused
 from rnn_hub.cells.base import Cell, State, input_weight_shapes, state_dtype
-from rnn_hub.cells.scan import last_real, output_dtype, scan_steps
+from rnn_hub.cells.scan import freeze, last_real, output_dtype, scan_steps
 
-Form = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
-"""(decay (B, T, D), entry (B, T, D), start (B, D), reverse) -> all states (B, T, D); reverse runs from T - 1 to 0."""
+Scan = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(decay (B, T, D), entry (B, T, D), start (B, D)) -> all states (B, T, D)."""
+
+Gradients = tuple[Tensor, Tensor, Tensor]
+"""Those of decay, entry and start."""
 
 
-def sequential(decay: Tensor, entry: Tensor, start: Tensor, reverse: bool = False) -> Tensor:
+class Form(NamedTuple):
+    """A way through the recurrence, and `backward(decay, start, states, gradient)`, the way back."""
+
+    forward: Scan
+    backward: Callable[[Tensor, Tensor, Tensor, Tensor], Gradients]
+
+
+def sequential(decay: Tensor, entry: Tensor, start: Tensor) -> Tensor:
     """Step by step: the fewest operations, T of them one after the other."""
     states = torch.empty_like(entry)
-    steps = list(zip(decay.unbind(1), entry.unbind(1), states.unbind(1), strict=True))
-    for decay_t, entry_t, state_t in reversed(steps) if reverse else steps:
+    for decay_t, entry_t, state_t in zip(decay.unbind(1), entry.unbind(1), states.unbind(1), strict=True):
         start = torch.addcmul(entry_t, decay_t, start, out=state_t)
     return states
 
 
-def chunked(decay: Tensor, entry: Tensor, start: Tensor, reverse: bool = False) -> Tensor:
+def sequential_backward(decay: Tensor, start: Tensor, states: Tensor, gradient: Tensor) -> Gradients:
+    """The same recurrence from the last step to the first: flow_t = gradient_t + decay_{t+1} * flow_{t+1}."""
+    flows, slopes = torch.empty_like(states), torch.empty_like(decay)
+    before = (start, *states.unbind(1)[:-1])
+    decayed = torch.zeros_like(start)
+    steps = zip(decay.unbind(1), before, gradient.unbind(1), flows.unbind(1), slopes.unbind(1), strict=True)
+    for decay_t, before_t, gradient_t, flow_t, slope_t in reversed(list(steps)):
+        torch.add(gradient_t, decayed, out=flow_t)
+        torch.mul(flow_t, before_t, out=slope_t)
+        torch.mul(flow_t, decay_t, out=decayed)
+    return slopes, flows, decayed
+
+
+def chunked(decay: Tensor, entry: Tensor, start: Tensor) -> Tensor:
     """Chunks of about sqrt(T) steps all at once, then their ends in order: 2 sqrt(T) operations one after the other."""
     batch, steps, _ = entry.shape
-    size = max(int(steps**0.5), 1)
+    size = int(steps**0.5)
     missing = -steps % size
-    decay = F.pad(decay, (0, 0, 0, missing), value=1.0).unflatten(1, (-1, size)).flatten(0, 1)
+    decay = F.pad(decay, (0, 0, 0, missing)).unflatten(1, (-1, size)).flatten(0, 1)
     entry = F.pad(entry, (0, 0, 0, missing)).unflatten(1, (-1, size)).flatten(0, 1)
-    none = torch.zeros_like(entry[:, 0])
-    inside = sequential(decay, entry, none, reverse).unflatten(0, (batch, -1))
-    decays = sequential(decay, torch.zeros_like(entry), none + 1, reverse).unflatten(0, (batch, -1))
-    last = 0 if reverse else -1
-    ends = sequential(decays[:, :, last], inside[:, :, last], start, reverse)
-    before = [ends[:, 1:], start[:, None]] if reverse else [start[:, None], ends[:, :-1]]
-    return torch.addcmul(inside, decays, torch.cat(before, dim=1)[:, :, None]).flatten(1, 2)[:, :steps]
+    inside = sequential(decay, entry, torch.zeros_like(entry[:, 0])).unflatten(0, (batch, -1))
+    decays = decay.cumprod(dim=1).unflatten(0, (batch, -1))
+    ends = sequential(decays[:, :, -1], inside[:, :, -1], start)
+    before = torch.cat([start[:, None], ends[:, :-1]], dim=1)
+    return torch.addcmul(inside, decays, before[:, :, None]).flatten(1, 2)[:, :steps]
 
 
-def parallel(decay: Tensor, entry: Tensor, start: Tensor, reverse: bool = False) -> Tensor:
+def parallel(decay: Tensor, entry: Tensor, start: Tensor) -> Tensor:
     """Each step takes in what stands 1, 2, 4, ... steps before it: log2(T) operations in sequence, on all steps each.
 
     Hillis & Steele 1986, "Data Parallel Algorithms", section "Parallel Prefix".
     """
-    if reverse:
-        return parallel(decay.flip(1), entry.flip(1), start).flip(1)
     states = torch.cat([torch.addcmul(entry[:, :1], decay[:, :1], start[:, None]), entry[:, 1:]], dim=1)
     shift = 1
     while shift < entry.shape[1]:
@@ -62,15 +81,31 @@ def parallel(decay: Tensor, entry: Tensor, start: Tensor, reverse: bool = False)
     return states
 
 
-FORMS: dict[str, Form] = {"sequential": sequential, "chunked": chunked, "parallel": parallel}
+def reversed_backward(scan: Scan) -> Callable[[Tensor, Tensor, Tensor, Tensor], Gradients]:
+    """The way back of any form: the form itself, over the steps in reverse."""
+
+    def backward(decay: Tensor, start: Tensor, states: Tensor, gradient: Tensor) -> Gradients:
+        following = torch.cat([decay[:, 1:], torch.zeros_like(decay[:, :1])], dim=1)
+        flows = scan(following.flip(1), gradient.flip(1), torch.zeros_like(start)).flip(1)
+        before = torch.cat([start[:, None], states[:, :-1]], dim=1)
+        return flows * before, flows, flows[:, 0] * decay[:, 0]
+
+    return backward
+
+
+FORMS = {
+    "sequential": Form(sequential, sequential_backward),
+    "chunked": Form(chunked, reversed_backward(chunked)),
+    "parallel": Form(parallel, reversed_backward(parallel)),
+}
 
 
 class _LinearScan(torch.autograd.Function):
-    """Any form as one node of the graph: gradients run through the same recurrence from the last step to the first."""
+    """Any form as one node of the graph."""
 
     @staticmethod
-    def forward(ctx, decay: Tensor, entry: Tensor, start: Tensor, form: str) -> Tensor:
-        states = FORMS[form](decay, entry, start, False)
+    def forward(ctx, decay: Tensor, entry: Tensor, start: Tensor, form: Form) -> Tensor:
+        states = form.forward(decay, entry, start)
         ctx.save_for_backward(decay, start, states)
         ctx.form = form
         return states
@@ -78,11 +113,7 @@ class _LinearScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        decay, start, states = ctx.saved_tensors
-        following = torch.cat([decay[:, 1:], torch.zeros_like(decay[:, :1])], dim=1)
-        flow = FORMS[ctx.form](following, gradient, torch.zeros_like(start), True)
-        before = torch.cat([start[:, None], states[:, :-1]], dim=1)
-        return flow * before, flow, flow[:, 0] * decay[:, 0], None
+        return *ctx.form.backward(*ctx.saved_tensors, gradient), None
 
 
 def linear_scan(decay: Tensor, entry: Tensor, start: Tensor, form: str | None = None) -> Tensor:
@@ -101,7 +132,7 @@ def linear_scan(decay: Tensor, entry: Tensor, start: Tensor, form: str | None = 
     """
     if start.shape != entry[:, 0].shape:
         raise ValueError(f"a state of shape {tuple(start.shape)} does not fit a batch of {tuple(entry[:, 0].shape)}")
-    return _LinearScan.apply(decay, entry, start, form or fused.linear_scan_form(entry))
+    return _LinearScan.apply(decay, entry, start, FORMS[form or fused.linear_scan_form(entry)])
 
 
 class LinearCell(Cell):
@@ -146,11 +177,19 @@ class LinearCell(Cell):
         return output, (memory,) if len(state) == 1 else (output, memory)
 
     def scan(self, x: Tensor, state: State | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
-        """As in `Cell`, by `linear_scan`: padding has decay 1 and entry 0."""
+        """As in `Cell`, by `linear_scan`, block by block: padding has decay 1 and entry 0."""
         state = self.init_state(x.shape[0], x) if state is None else state
         if x.shape[1] < 2 or not fused.usable(x):
             return scan_steps(self, x, state, mask)
-        mask = None if mask is None or bool(mask.all()) else mask.bool()
+        size = fused.linear_scan_block(x.shape[0] * self.hidden_size, x)
+        masks = repeat(None) if mask is None else mask.bool().split(size, dim=1)
+        outputs = []
+        for block, real in zip(x.split(size, dim=1), masks, strict=False):
+            output, state = self._scan_block(block, state, None if real is None or bool(real.all()) else real)
+            outputs.append(output)
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), state
+
+    def _scan_block(self, x: Tensor, state: State, mask: Tensor | None) -> tuple[Tensor, State]:
         if mask is not None:
             x = torch.where(mask[..., None], x, 0)
         inputs, left = self.look_back(self.project(x, state), state, mask)
@@ -161,7 +200,8 @@ class LinearCell(Cell):
         output = self.read(inputs, memory)
         after: State = (memory[:, -1],)
         if len(state) > 1:
-            after = (last_real(output, state[0], mask), *left, *after)
+            after = (last_real(output, mask), *left, *after)
         if mask is not None:
+            after = freeze(mask.any(dim=1), after, state)
             output = torch.where(mask[..., None], output, 0)
         return output.to(output_dtype(x, output)), after

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnn_hub.cells import fused
 from rnn_hub.cells.base import State, input_weight_shapes, register_cell, state_dtype
-from rnn_hub.cells.scan import last_real, output_dtype, scan_steps
+from rnn_hub.cells.scan import freeze, last_real, output_dtype, scan_steps
 from rnn_hub.cells.stabilized import StabilizedCell
 
 CHUNK = 64
@@ -101,10 +101,11 @@ class MLSTMCell(StabilizedCell):
             rows.append(row)
             stabilizers.append(bounds)
         hidden = self.read(torch.cat(rows, 2).transpose(1, 2), torch.cat(stabilizers, 2).transpose(1, 2), output_gate)
-        state = (last_real(hidden, state[0], mask), memory, stabilizer)
+        after: State = (last_real(hidden, mask), memory, stabilizer)
         if mask is not None:
+            after = freeze(mask.any(dim=1), after, state)
             hidden = torch.where(mask[..., None], hidden, 0)
-        return hidden.to(output_dtype(x, hidden)), state
+        return hidden.to(output_dtype(x, hidden)), after
 
 
 def _chunk(

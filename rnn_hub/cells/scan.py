@@ -41,10 +41,9 @@ def freeze(keep: Tensor, after: "State", before: "State") -> "State":
     )
 
 
-def last_real(values: Tensor, before: Tensor, mask: Tensor | None) -> Tensor:
-    """The value (B, D) at the last real one of all steps (B, T, D); `before` (B, D) in rows that have none."""
+def last_real(values: Tensor, mask: Tensor | None) -> Tensor:
+    """The value (B, D) at the last real one of all steps (B, T, D); any value in rows that have none."""
     if mask is None:
         return values[:, -1]
-    last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).amax(dim=1)
-    rows = torch.arange(len(mask), device=mask.device)
-    return torch.where(last[:, None] > 0, values[rows, last - 1], before)
+    last = (mask * torch.arange(mask.shape[1], device=mask.device)).amax(dim=1)
+    return values[torch.arange(len(mask), device=mask.device), last]
