@@ -8,6 +8,7 @@ the start of their rows, and one more input feature, 1 on padding, closes the in
 held at 0 there, where it could otherwise grow without bound and turn gradients into NaN.
 """
 
+import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,16 @@ def _is_traced() -> bool:
 
 
 def linear_scan_form(entry: Tensor) -> str:
-    """Which form of the linear recurrence runs over (B, T, D), a name in `linear_scan.FORMS`."""
+    """Which form of the linear recurrence runs over (B, T, D), a name that `linear_scan.get_form` knows.
+
+    On NVIDIA and AMD GPUs Triton's kernel, where that package is; on other devices without it the fewest operations in
+    sequence. On a CPU a step costs about as much to call as to compute at B * D = 1024: below that chunks are faster,
+    unless there are few steps.
+    """
+    if entry.is_cuda and importlib.util.find_spec("triton") is not None:
+        return "triton"
+    if entry.device.type != "cpu":
+        return "parallel"
     batch, steps, size = entry.shape
     return "chunked" if batch * size < 1024 and steps > 16 else "sequential"
 

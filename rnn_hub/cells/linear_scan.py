@@ -100,6 +100,15 @@ FORMS = {
 }
 
 
+def get_form(name: str) -> Form:
+    """One of `FORMS`, or "triton", which needs that package."""
+    if name == "triton":
+        from rnn_hub.cells import triton_scan
+
+        return Form(triton_scan.forward, triton_scan.backward)
+    return FORMS[name]
+
+
 class _LinearScan(torch.autograd.Function):
     """Any form as one node of the graph."""
 
@@ -122,7 +131,7 @@ def linear_scan(decay: Tensor, entry: Tensor, start: Tensor, form: str | None = 
     Args:
         decay, entry: (B, T, D) with T > 0.
         start: the state before the first step, (B, D).
-        form: one of `FORMS`; None for what `fused.linear_scan_form` chooses.
+        form: what `get_form` knows; None for what `fused.linear_scan_form` chooses.
 
     Returns:
         all states (B, T, D). They can be differentiated once.
@@ -132,7 +141,7 @@ def linear_scan(decay: Tensor, entry: Tensor, start: Tensor, form: str | None = 
     """
     if start.shape != entry[:, 0].shape:
         raise ValueError(f"a state of shape {tuple(start.shape)} does not fit a batch of {tuple(entry[:, 0].shape)}")
-    return _LinearScan.apply(decay, entry, start, FORMS[form or fused.linear_scan_form(entry)])
+    return _LinearScan.apply(decay, entry, start, get_form(form or fused.linear_scan_form(entry)))
 
 
 class LinearCell(Cell):

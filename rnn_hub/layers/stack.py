@@ -250,8 +250,8 @@ class RnnStack(nn.Module):
 
 
 def check_weight_dropout(cell_type: str, p: float) -> None:
-    """A cell without recurrent weights has none to drop: a `ValueError` says so."""
-    if p and "weight_hh" not in get_cell(cell_type).weight_shapes(1, 1):
+    """A cell that is unknown, or has no recurrent weights to drop: a `ValueError` says so."""
+    if "weight_hh" not in get_cell(cell_type).weight_shapes(1, 1) and p:
         raise ValueError(f"cell {cell_type!r} has no recurrent weights to drop: set weight_dropout=0, or use zoneout")
 
 

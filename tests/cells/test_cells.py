@@ -1,5 +1,8 @@
 """Every registered cell: steps and scan agree, the mask has its one meaning, states resume."""
 
+import math
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -146,6 +149,95 @@ def test_a_step_computes_the_published_equations(name: str, native: type[nn.Modu
         memory = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
         expected = o.sigmoid() * norm(memory, w["gain_cell"], w["bias_cell"]).tanh()
     torch.testing.assert_close(output[:, 0], expected)
+
+
+def published(name: str, w: Mapping[str, Tensor], inputs: Tensor, units: int) -> Tensor:
+    """The last output of a cell from zeros over (T, I), by the papers' equations, without stabilizers."""
+    h = c = torch.zeros(units, dtype=inputs.dtype)
+    n, before = c, torch.zeros_like(inputs[0])
+    heads = math.gcd(4, units)
+    matrix, normalizer = 0.0, 0.0
+    for x in inputs:
+        a = w["weight_ih"] @ x + w["bias_ih"]
+        if name == "min_gru":  # Feng et al. 2024, section 3.1
+            z, candidate = a.chunk(2)
+            h = (1 - z.sigmoid()) * h + z.sigmoid() * candidate
+        elif name == "min_lstm":  # Feng et al. 2024, section 3.2
+            f, i, candidate = a.chunk(3)
+            f, i = f.sigmoid(), i.sigmoid()
+            h = f / (f + i) * h + i / (f + i) * candidate
+        elif name == "rg_lru":  # De et al. 2024, equations 1 to 4
+            r, i, u = a.chunk(3)
+            decay = w["decay"].sigmoid() ** (8 * r.sigmoid())
+            h = decay * h + (1 - decay**2).sqrt() * i.sigmoid() * u
+        elif name == "sru":  # Lei et al. 2018, equations 1 to 4, v = 0
+            f, r, candidate, *highway = a.split(units)
+            c = f.sigmoid() * c + (1 - f.sigmoid()) * candidate
+            h = r.sigmoid() * c + (1 - r.sigmoid()) * (highway[0] if highway else 3**0.5 * x)
+        elif name == "qrnn":  # Bradbury et al. 2017, equations 2 and 4
+            z, f, o = (a + w["weight_window"] @ before).chunk(3)
+            c = f.sigmoid() * c + (1 - f.sigmoid()) * z.tanh()
+            h, before = o.sigmoid() * c, x
+        elif name == "ind_rnn":  # Li et al. 2018, equation 3
+            h = (a + w["weight_hh"].clamp(-1, 1) * h).relu()
+        elif name == "slstm":  # Beck et al. 2024, equations 8 to 14
+            i, f, z, o = (a + w["weight_hh"] @ h + w["bias_hh"]).chunk(4)
+            c = f.sigmoid() * c + i.exp() * z.tanh()
+            n = f.sigmoid() * n + i.exp()
+            h = o.sigmoid() * c / n
+        else:  # mlstm, Beck et al. 2024, equations 19 to 27
+            q, k, v, o = (part.view(heads, -1) for part in a.chunk(4))
+            i, f = (w["weight_gates"] @ x + w["bias_gates"]).chunk(2)
+            k, i, f = k / k.shape[1] ** 0.5, i.exp()[:, None], f.sigmoid()[:, None]
+            matrix = f[..., None] * matrix + i[..., None] * v[:, :, None] * k[:, None]
+            normalizer = f * normalizer + i * k
+            bound = (normalizer * q).sum(1).abs().clamp(min=1)
+            h = (o.sigmoid() * (matrix @ q[..., None])[..., 0] / bound[:, None]).flatten()
+    return h
+
+
+@pytest.mark.parametrize("name", ["min_gru", "min_lstm", "rg_lru", "sru", "qrnn", "ind_rnn", "slstm", "mlstm"])
+@pytest.mark.parametrize("units", [INPUTS, 8])
+def test_a_sequence_follows_the_published_equations(name: str, units: int) -> None:
+    shapes = get_cell(name).weight_shapes(INPUTS, units)
+    weights = {key: torch.randn(shape, dtype=torch.float64) for key, shape in shapes.items()}
+    x = torch.randn(2, TIME, INPUTS, dtype=torch.float64)
+    output, _ = get_cell(name)(weights, units).scan(x)
+    for row in (0, 1):
+        torch.testing.assert_close(output[row, -1], published(name, weights, x[row], units))
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(CELLS) if CELLS[name].scan is not Cell.scan])
+@pytest.mark.parametrize("units", [4, 256])
+def test_parallel_scans_keep_float32s_precision_over_long_sequences_and_equal_any_pieces(name: str, units: int) -> None:
+    cell_class, steps = get_cell(name), 2048 if units == 4 else 160  # 160: more than a block, and than two chunks
+    shapes = cell_class.weight_shapes(INPUTS, units)
+    weights = {key: cell_class.initial_weight(key, shape, units) for key, shape in shapes.items()}
+    x, mask = torch.randn(16, steps, INPUTS), torch.rand(16, steps) > 0.1
+    exact = cell_class({key: weight.double() for key, weight in weights.items()}, units)
+    expected, end = scan_steps(exact, x.double(), exact.init_state(16, x.double()), mask)
+    cell = cell_class(weights, units)
+    errors = [
+        (output - expected).abs().max() / expected.abs().max()
+        for output, _ in (cell.scan(x, None, mask), scan_steps(cell, x, cell.init_state(16, x), mask))
+    ]
+    assert errors[0] < max(2e-6, errors[1])  # or as precise as the steps
+    pieces, state = [], None
+    for piece, real in zip(x.double().split(70, dim=1), mask.split(70, dim=1), strict=True):
+        output, state = exact.scan(piece, state, real)
+        pieces.append(output)
+    torch.testing.assert_close((torch.cat(pieces, dim=1), state), (expected, end), atol=1e-11, rtol=1e-11)
+
+
+@every_cell
+def test_the_first_part_of_a_state_is_the_last_real_output(name: str) -> None:
+    cell, _ = build(name)
+    x = torch.randn(BATCH, TIME, INPUTS, dtype=torch.float64)
+    output, state = cell.scan(x, None, RIGHT)
+    for row, length in enumerate(LENGTHS.tolist()):
+        torch.testing.assert_close(
+            state[0][row], output[row, length - 1] if length else torch.zeros_like(state[0][row])
+        )
 
 
 def test_an_unknown_cell_lists_the_choices() -> None:

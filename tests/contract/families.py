@@ -18,6 +18,10 @@ SEQ2SEQ = {
     "no attention": {"attention_type": None},
     "gru, sum, dot": {"cell_type": "gru", "merge": "sum", "decoder_hidden_size": 12, "attention_type": "dot"},
     "elman, copy bridge": {"cell_type": "elman", "bridge": "copy", "decoder_hidden_size": 24},
+    "min_gru, residual": {"cell_type": "min_gru", "residual": True, "encoder_num_layers": 2},
+    "qrnn, zoneout": {"cell_type": "qrnn", "zoneout": 0.2, "decoder_num_layers": 2, "attention_layer": 0},
+    "mlstm, input feeding": {"cell_type": "mlstm", "input_feeding": True},
+    "slstm, no attention": {"cell_type": "slstm", "attention_type": None},
     "layer norm, untied, own embeddings": {
         "cell_type": "layer_norm_lstm",
         "tie_word_embeddings": False,

@@ -226,6 +226,8 @@ def test_a_wrong_field_in_a_saved_configuration_is_named(make, tmp_path: Path, f
         ({"decoder_hidden_size": "big"}, "decoder_hidden_size"),
         ({"decoder_hidden_size": 0}, "decoder_hidden_size.*at least 1"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
+        ({"zoneout": 1.5}, r"zoneout must be in \[0, 1\)"),
+        ({"cell_type": "rg_lru", "weight_dropout": 0.2}, "'rg_lru' has no recurrent weights to drop.*zoneout"),
         ({"cell_typ": "gru"}, "no field 'cell_typ'; did you mean 'cell_type'"),
         ({"attention_layer": 3}, "attention_layer 3.*1 layers"),
         ({"source_vocab_size": 9}, "share_embeddings=False"),

@@ -19,6 +19,8 @@ VARIANTS = {
     "input feeding in two layers": {"input_feeding": True, "num_layers": 2, "attention_layer": 0},
     "no attention": {"attention_type": None, "num_layers": 2},
     "another cell": {"cell_type": "gru", "attention_type": "concat"},
+    "a parallel cell": {"cell_type": "qrnn", "num_layers": 2, "attention_layer": 0},
+    "a matrix memory and input feeding": {"cell_type": "mlstm", "input_feeding": True},
 }
 
 
@@ -103,6 +105,21 @@ def test_a_copying_bridge_puts_directions_side_by_side_or_says_why_it_cannot() -
     assert torch.equal(memory, -hidden)
     with pytest.raises(ValueError, match=r"\(4 with their directions\).*size \(6\)"):
         bridge(torch.zeros(2, 4), ((torch.zeros(2, 4),) * 2,), torch.zeros(2, 1, 4))
+
+
+@pytest.mark.parametrize("name", ["mlstm", "slstm", "qrnn"])
+@pytest.mark.parametrize("kind", ["linear", "copy"])
+def test_parts_of_a_state_that_are_no_vector_start_as_the_cell_says(name: str, kind: str) -> None:
+    decoder = build({"cell_type": name, "num_layers": 2, "attention_layer": 0})
+    encoder = RnnStack(4, 3, 2, name, bidirectional=True).double()
+    _, state = encoder(torch.randn(2, 5, 4).double())
+    x = torch.zeros(2, 1, 4).double()
+    started = Bridge(kind, 6, decoder).double()(torch.randn(2, 6).double(), state, x)
+    for layer, initial in zip(started, decoder.init_state(2, x), strict=True):
+        assert layer[0].any()
+        for part, zero in zip(layer, initial, strict=True):
+            assert part.shape == zero.shape
+            assert part.dim() == 2 or torch.equal(part, zero)
 
 
 def test_scaled_embeddings_scale_what_they_look_up_only() -> None:

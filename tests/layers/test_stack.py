@@ -99,6 +99,29 @@ def test_weight_dropout_drops_recurrent_weights_in_training_only() -> None:
     assert stack.cell(0).weights["weight_hh"] is stack.weight_hh_l0
 
 
+def test_weight_dropout_of_a_cell_without_recurrent_weights_is_refused() -> None:
+    with pytest.raises(ValueError, match="'min_gru' has no recurrent weights to drop.*zoneout"):
+        RnnStack(4, 5, cell_type="min_gru", weight_dropout=0.1)
+    assert RnnStack(4, 5, cell_type="ind_rnn", weight_dropout=0.5).cell(0).weights["weight_hh"].eq(0).any()
+
+
+@pytest.mark.parametrize("name", ["lstm", "min_gru", "mlstm", "slstm"])
+def test_zoneout_draws_in_training_and_freezes_at_padding(name: str) -> None:
+    stack = RnnStack(4, 8, 2, name, bidirectional=True, zoneout=0.4)
+    x = torch.randn(3, 7, 4)
+    assert not torch.equal(stack(x, RIGHT)[0], stack(x, RIGHT)[0])
+    stack(x, RIGHT)[0].sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in stack.parameters())
+    output, state = stack.eval()(x, RIGHT)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone, end = stack(x[row : row + 1, :length])
+        torch.testing.assert_close(output[row, :length], alone[0])
+        torch.testing.assert_close([part[row : row + 1] for layer in state for part in layer], [*sum(end, ())])
+    plain = RnnStack(4, 8, 2, name, bidirectional=True)
+    plain.load_state_dict(stack.state_dict())
+    assert not torch.allclose(plain(x, RIGHT)[0], output)
+
+
 def test_variational_dropout_has_one_mask_for_all_steps() -> None:
     stack = RnnStack(4, 5, 2, dropout=0.5, variational_dropout=True)
     kept = stack.dropout(torch.ones(3, 7, 5))

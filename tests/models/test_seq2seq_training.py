@@ -1,6 +1,7 @@
 """How the sequence-to-sequence model trains."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -30,9 +31,14 @@ def pairs() -> dict[str, Tensor]:
     return {"input_ids": source, "attention_mask": (source != 0).long(), "labels": labels}
 
 
-@pytest.mark.parametrize("attention", ["additive", "general", None])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "layer_norm_lstm"])
-def test_a_tiny_model_learns_eight_pairs_by_heart(attention: str | None, cell: str, pairs: dict[str, Tensor]) -> None:
+@pytest.mark.parametrize(
+    ("cell", "attention"),
+    [
+        *itertools.product(["lstm", "gru", "layer_norm_lstm"], ["additive", "general", None]),
+        *((cell, "additive") for cell in ["ind_rnn", "min_gru", "min_lstm", "mlstm", "qrnn", "rg_lru", "slstm", "sru"]),
+    ],
+)
+def test_a_tiny_model_learns_eight_pairs_by_heart(cell: str, attention: str | None, pairs: dict[str, Tensor]) -> None:
     model = build(attention_type=attention, cell_type=cell).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(150):
