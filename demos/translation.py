@@ -39,8 +39,8 @@ EXAMPLES = {
 MAX_BEAMS = 10
 #: seconds that a step of the search stays visible, and for how many steps: the search itself is faster than the eye
 PACE, PACED_STEPS = 0.04, 40
-#: score below which the model is guessing: of 200 validation captions 2 % are below, of newspaper sentences, film reviews
-#: and captions in the wrong language 98 % (released English-German model, beam 5)
+#: score below which the model is guessing: 2 % of 200 validation captions are below it, and 98 % of newspaper
+#: sentences, film reviews and captions in the wrong language (released English-German model, beam 5)
 UNSURE = -1.06
 
 

@@ -198,5 +198,6 @@ def test_the_cache_of_another_kind_of_model_is_refused(make, batch: Batch) -> No
         generate(make(), batch, past_key_values=DynamicCache())
 
 
-def test_an_empty_target_gives_no_logits(model, batch: Batch) -> None:
-    assert model(**batch, decoder_input_ids=torch.zeros(3, 0, dtype=torch.long)).logits.shape == (3, 0, 40)
+def test_an_empty_target_gives_no_logits(make, batch: Batch) -> None:
+    for model in (make(), make(attention_type="additive", input_feeding=True)):
+        assert model(**batch, decoder_input_ids=torch.zeros(3, 0, dtype=torch.long)).logits.shape == (3, 0, 40)
