@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from rnn_hub.layers.decoder import AttentionDecoder, DecoderState
+from rnn_hub.layers.decoder import DecoderState
 from rnn_hub.layers.stack import StackState
 
 
@@ -15,10 +15,10 @@ class Bridge(nn.Module):
             2015, A.2.2, do so for their one layer); "copy": the encoder's final state, layer by layer, its directions
             side by side; "zero": the decoder's own initial state.
         summary_size: features of the summary.
-        decoder: the decoder to start.
+        decoder: what to start, a module with `stacks` and `init_state`.
     """
 
-    def __init__(self, kind: str, summary_size: int, decoder: AttentionDecoder):
+    def __init__(self, kind: str, summary_size: int, decoder: nn.Module):
         super().__init__()
         self.kind = kind
         self.decoder = [decoder]
