@@ -134,7 +134,8 @@ class MusicProcessor:
     def encode(self, score: Score, remaining: int | None = 0) -> list[int]:
         """The ids of a score, `<s>` first, or of the beginning of one, of which `remaining` beats follow.
 
-        With 0 it ends in `</s>`; None is an unknown number. A processor without rests holds each note until the next one. A voice that is missing is silent.
+        With 0 it ends in `</s>`; None is an unknown number. A processor without rests holds each note until the next
+        one. A voice that is missing is silent.
 
         Raises:
             RnnHubError: a note outside the voice's range, more voices than four, a missing voice without rests.

@@ -18,6 +18,7 @@ METRICS = {
     "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
     "chrf": "rnn_hub.metrics.translation:Chrf",
     "nll": "rnn_hub.metrics.language_modeling:Nll",
+    "nll_step": "rnn_hub.metrics.music:NllStep",
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
 }
 

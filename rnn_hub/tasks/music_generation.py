@@ -1,0 +1,170 @@
+"""Music: a column of voices on a grid -> tokens -> the next token under a key -> nats a token and a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
+from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
+from rnn_hub.data.music import MODES, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
+from rnn_hub.data.music_tokens import MusicProcessor, body_words, music_tokenizer, vocabulary
+from rnn_hub.errors import RnnHubError
+from rnn_hub.metrics import compute_metrics
+from rnn_hub.tasks.base import DatasetSection, Scores
+from rnn_hub.tasks.generation import GenerationTask
+
+CONDITIONS = {"tonic": list(TONICS), "mode": list(MODES)}
+
+
+@dataclass
+class VoicesDataset(DatasetSection):
+    """The column of voices: for each sixteenth the pitches of soprano, alto, tenor, bass, without the silent ones."""
+
+    voices: str = "voices"
+
+
+@dataclass
+class ScoreSection:
+    """How scores are read.
+
+    Args:
+        transpose: in training each piece is moved by up to so many semitones, as far as every voice stays in its range.
+    """
+
+    transpose: int = 6
+
+
+class ChoraleCollator:
+    """Rows of voices -> `input_ids`, `attention_mask`, `labels` (B, T) and `condition_ids` (B, 2), the key.
+
+    Args:
+        processor: of the scores.
+        column: of the voices.
+        transpose: the most semitones of a random transposition; 0 for none.
+    """
+
+    def __init__(self, processor: MusicProcessor, column: str, transpose: int = 0):
+        self.processor, self.column, self.transpose = processor, column, transpose
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        scores = [self._moved(read_score(row[self.column])) for row in rows]
+        ids = [self.processor.encode(score) for score in scores]
+        input_ids = pad_sequences(ids, self.processor.tokenizer.pad_token_id)
+        mask = lengths_to_mask(torch.tensor([len(sequence) for sequence in ids]), input_ids.shape[1])
+        return {
+            "input_ids": input_ids,
+            "attention_mask": mask,
+            "labels": input_ids.masked_fill(mask == 0, IGNORE_INDEX),
+            "condition_ids": torch.tensor([key_ids(score.key) for score in scores]),
+        }
+
+    def _moved(self, score: Score) -> Score:
+        if not self.transpose:
+            return score
+        low, high = transpositions(score, self.processor.ranges, self.transpose)
+        return score.transposed(int(torch.randint(low, high + 1, ())))
+
+
+class MusicGenerationTask(GenerationTask):
+    """Four voices, note by note."""
+
+    name = "music-generation"
+    columns = ("voices",)
+    dataset_section: ClassVar[type] = VoicesDataset
+    tokenizer_section: ClassVar[type] = ScoreSection
+    model_type = "rnn_hub_causal_lm"
+    auto_class = AutoModelForCausalLM
+    generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 1.0, "max_new_tokens": 4000}
+    metrics: ClassVar[tuple[str, ...]] = ("nll", "nll_step")
+    main_metric = "nll"
+    greater_is_better = False
+    demo = "demos.music"
+
+    def build_processor(
+        self, rows: Dataset, dataset: VoicesDataset, tokenizer: ScoreSection
+    ) -> PreTrainedTokenizerBase:
+        """A vocabulary of the pitches that each voice has in the rows, and all between them."""
+        ranges = [[128, 0] for _ in VOICES]
+        for grid in rows[dataset.voices]:
+            for reach, voice in zip(ranges, read_score(grid, key=False).voices, strict=True):
+                for note in voice:
+                    reach[:] = min(reach[0], note.pitch), max(reach[1], note.pitch)
+        return music_tokenizer(vocabulary(ranges, header=False))
+
+    def build_collator(
+        self, processor: PreTrainedTokenizerBase, dataset: VoicesDataset, tokenizer: ScoreSection, training: bool
+    ) -> Callable[[list[dict]], dict]:
+        """Scores to padded ids, transposed only in training."""
+        return ChoraleCollator(MusicProcessor(processor), dataset.voices, tokenizer.transpose if training else 0)
+
+    def lengths(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: VoicesDataset) -> list[int]:
+        """Tokens of each piece."""
+        music = MusicProcessor(processor)
+        return [len(music.encode(read_score(grid, key=False))) for grid in rows[dataset.voices]]
+
+    def inputs(self, rows: Dataset, dataset: VoicesDataset) -> list[list[list[int]]]:
+        """The grids."""
+        return list(rows[dataset.voices])
+
+    def references(self, rows: Dataset, dataset: VoicesDataset) -> list[str]:
+        """The scores in words."""
+        return [" ".join(body_words(read_score(grid, key=False))) for grid in rows[dataset.voices]]
+
+    @torch.no_grad()
+    def predict(
+        self,
+        model: PreTrainedModel,
+        processor: PreTrainedTokenizerBase,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: bool = False,
+        **generation: Any,
+    ) -> list[list[float]]:
+        """For each piece the negative log-likelihood, in nats, of each of its tokens, given its estimated key."""
+        collate = ChoraleCollator(MusicProcessor(processor), "voices")
+        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
+        values: list[list[float]] = [[] for _ in inputs]
+        for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
+            chosen = order[start : start + batch_size]
+            batch = {
+                name: part.to(model.device) for name, part in collate([{"voices": inputs[i]} for i in chosen]).items()
+            }
+            labels = batch.pop("labels")[:, 1:]
+            logits = model(**batch).logits[:, :-1]
+            nats = F.cross_entropy(logits.mT.float(), labels, reduction="none").double()
+            for index, row, real in zip(chosen, nats, labels != IGNORE_INDEX, strict=True):
+                values[index] = row[real].tolist()
+        return values
+
+    def score(self, predictions: Sequence[Any], references: Sequence[str], dataset: VoicesDataset) -> Scores:
+        """Nats a token and a step."""
+        return Scores(*compute_metrics(self.metrics, predictions, references))
+
+    def _config(self, fields: Mapping[str, Any], **ids: Any) -> Any:
+        return super()._config({"condition_labels": CONDITIONS, **fields}, **ids)
+
+
+def read_score(grid: Sequence[Sequence[int]], key: bool = True) -> Score:
+    """The score of a row, with its estimated key."""
+    if not any(any(pitch >= 0 for pitch in step) for step in grid):
+        raise RnnHubError("a piece of the data holds no note")
+    score = Score.from_grid(complete_grid(grid))
+    return Score(score.voices, estimate_key(score)) if key else score
+
+
+def transpositions(score: Score, ranges: Sequence[tuple[int, int]], most: int) -> tuple[int, int]:
+    """The lowest and the highest transposition, of at most so many semitones, with which each voice is in its range."""
+    down, up = -most, most
+    for voice, (low, high) in zip(score.voices, ranges, strict=True):
+        if voice:
+            pitches = [note.pitch for note in voice]
+            down, up = max(down, low - min(pitches)), min(up, high - max(pitches))
+    return min(down, 0), max(up, 0)
