@@ -92,8 +92,8 @@ def to_symusic(score: Score, instrument: str = "organ") -> Any:
     if score.metre:
         file.time_signatures.append(symusic.TimeSignature(0, *map(int, score.metre.split("/"))))
     if score.key:
-        tonic, mode = key_ids(score.key)
-        file.key_signatures.append(symusic.KeySignature(0, _sharps(tonic, mode), mode))
+        mode, tonic = key_ids(score.key)
+        file.key_signatures.append(symusic.KeySignature(0, _sharps(mode, tonic), mode))
     return file
 
 
@@ -178,12 +178,12 @@ def _mean_pitch(lines: list[tuple[Note, ...]]) -> float:
     return sum(notes) / len(notes)
 
 
-def _sharps(tonic: int, mode: int) -> int:
+def _sharps(mode: int, tonic: int) -> int:
     """Sharps of a key signature, negative for flats: -5 to 6."""
     return ((tonic + 3 * mode) * 7 + 5) % 12 - 5
 
 
-_BY_SIGNATURE = {(_sharps(*key_ids(key)), key_ids(key)[1]): key for key in KEYS}
+_BY_SIGNATURE = {(_sharps(*key_ids(key)), key_ids(key)[0]): key for key in KEYS}
 
 
 def _key(signature: Any) -> str | None:

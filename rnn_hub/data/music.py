@@ -159,16 +159,16 @@ def parse_key(key: str) -> str:
 
 
 def key_ids(key: str | None) -> tuple[int, int]:
-    """The number of a key's tonic in `TONICS` and of its mode in `MODES`; -1 where there is none."""
+    """The number of a key's mode in `MODES` and of its tonic in `TONICS`; -1 where there is none."""
     if key is None:
         return -1, -1
     tonic, mode = parse_key(key).split()
-    return TONICS.index(tonic), MODES.index(mode)
+    return MODES.index(mode), TONICS.index(tonic)
 
 
 def transpose_key(key: str, semitones: int) -> str:
     """The key so many semitones higher."""
-    tonic, mode = key_ids(key)
+    mode, tonic = key_ids(key)
     return f"{TONICS[(tonic + semitones) % 12]} {MODES[mode]}"
 
 

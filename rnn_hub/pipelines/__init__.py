@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
+    "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 

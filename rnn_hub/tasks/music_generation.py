@@ -21,7 +21,7 @@ from rnn_hub.metrics import compute_metrics
 from rnn_hub.tasks.base import DatasetSection, Scores
 from rnn_hub.tasks.generation import GenerationTask
 
-CONDITIONS = {"tonic": list(TONICS), "mode": list(MODES)}
+CONDITIONS = {"mode": list(MODES), "tonic": list(TONICS)}
 
 
 @dataclass
@@ -43,7 +43,7 @@ class ScoreSection:
 
 
 class ChoraleCollator:
-    """Rows of voices -> `input_ids`, `attention_mask`, `labels` (B, T) and `condition_ids` (B, 2), the key.
+    """Rows of voices -> `input_ids`, `attention_mask`, `labels` (B, T) and `condition_ids` (B, 2): mode and tonic.
 
     Args:
         processor: of the scores.

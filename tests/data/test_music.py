@@ -142,7 +142,7 @@ def test_transposing_moves_notes_and_key() -> None:
 )
 def test_keys_are_read_as_people_write_them(written, name) -> None:
     assert parse_key(written) == name
-    assert KEYS[key_ids(name)[1] * 12 + key_ids(name)[0]] == name
+    assert KEYS[key_ids(name)[0] * 12 + key_ids(name)[1]] == name
 
 
 @pytest.mark.parametrize("key", ["", "H minor", "blue", "C lydian", None, 3])
