@@ -25,6 +25,11 @@ def predict(options: argparse.Namespace) -> None:
     task = read_recipe(options.model).get("task", "translation")
     pipe = pipeline(task, model=options.model, device=options.device)
     arguments = {"batch_size": options.batch_size, **generation_options(options)}
+    if task == "music-generation":
+        from rnn_hub.cli.music import write_music
+
+        write_music(pipe, texts, options)
+        return
     if options.n_best > 1:
         arguments["num_return_sequences"] = options.n_best
         if not pipe.model.generation_config.do_sample:

@@ -96,10 +96,10 @@ class Score:
         return replace(self, voices=voices, key=self.key and transpose_key(self.key, semitones))
 
     def legato(self) -> Score:
-        """Without rests: each note is held until the next one, the last until the end, the first from the start."""
+        """Without rests: each note is held until the next one, the last to the end of the beat, the first from 0."""
         voices = []
         for voice in self.voices:
-            ends = [note.start for note in voice[1:]] + [self.length]
+            ends = [note.start for note in voice[1:]] + [self.beats * STEPS]
             starts = [0] + [note.start for note in voice[1:]]
             voices.append(
                 tuple(

@@ -27,7 +27,9 @@ METRIC_TITLES = {
     "bleu": "BLEU",
     "bleu_lower": "BLEU, lowercased and tokenized",
     "chrf": "chrF",
+    "music_deviation": "largest deviation of a statistic of samples, in standard deviations of the corpus",
     "nll": "nats a token",
+    "nll_step": "nats a sixteenth",
     "perplexity": "perplexity",
 }
 
@@ -41,6 +43,15 @@ write("The", max_new_tokens=100)
 ```
 
 or from the command line: `rnn-hub predict {name} "The"`.""",
+    "music-generation": """```python
+import rnn_hub
+
+compose = rnn_hub.pipeline("music-generation", model="{name}")
+piece = compose("G minor", seed=1)  # or primer="beginning.mid", or melody="melody.mid"
+open("piece.mid", "wb").write(piece["midi"])
+```
+
+or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid --output piece.wav`.""",
     "translation": """```python
 import rnn_hub
 
@@ -195,6 +206,11 @@ def _limits(recipe: Mapping[str, Any]) -> str:
     limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
     cut = f"Inputs beyond {limit} subwords are cut. " if recipe["task"] == "translation" else ""
     data = recipe["dataset"]["path"]
+    if recipe["task"] == "music-generation":
+        return (
+            f"The model knows the style of `{data}` and no other. It keeps a key, leads voices and ends in cadences; "
+            "beyond a phrase it has no plan, and a rule that it breaks it does not mend: parallels and crossings occur."
+        )
     return (
         f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text its "
         f"output is fluent more often than right. {cut}Its outputs repeat "

@@ -17,6 +17,7 @@ METRICS = {
     "bleu": "rnn_hub.metrics.translation:Bleu",
     "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
     "chrf": "rnn_hub.metrics.translation:Chrf",
+    "music_deviation": "rnn_hub.metrics.music:MusicDeviation",
     "nll": "rnn_hub.metrics.language_modeling:Nll",
     "nll_step": "rnn_hub.metrics.music:NllStep",
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",

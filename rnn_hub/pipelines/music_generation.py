@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -204,17 +203,6 @@ class MusicPipeline(Pipeline):
                 f"{low} to {high}: transpose it"
             )
         return Score.from_grid(line.grid())
-
-
-def save_records(records: list[dict[str, Any]], path: str | Path, instrument: str = "organ") -> list[Path]:
-    """Write the scores of results to `path`, numbered where there are several; returns the paths."""
-    from rnn_hub.data.music_files import save_music
-
-    path, paths = Path(path), []
-    for index, record in enumerate(records, 1):
-        paths.append(path if len(records) == 1 else path.with_stem(f"{path.stem}-{index}"))
-        save_music(record["score"], paths[-1], instrument)
-    return paths
 
 
 def _check_sampling(generation: dict[str, Any]) -> None:

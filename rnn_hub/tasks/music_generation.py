@@ -1,4 +1,4 @@
-"""Music: a column of voices on a grid -> tokens -> the next token under a key -> nats a token and a step."""
+"""Music: a column of voices on a grid -> tokens -> the next one under a key -> nats a step, statistics of samples."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset
 from tqdm.auto import tqdm
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
 from rnn_hub.data.music import MODES, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
 from rnn_hub.data.music_tokens import MusicProcessor, body_words, music_tokenizer, vocabulary
 from rnn_hub.errors import RnnHubError
+from rnn_hub.generation.music import MusicGrammar
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.tasks.base import DatasetSection, Scores
 from rnn_hub.tasks.generation import GenerationTask
 
+SEED = 0
+"""Of the pieces that are sampled for measuring."""
 CONDITIONS = {"mode": list(MODES), "tonic": list(TONICS)}
 
 
@@ -82,7 +85,7 @@ class MusicGenerationTask(GenerationTask):
     tokenizer_section: ClassVar[type] = ScoreSection
     model_type = "rnn_hub_causal_lm"
     auto_class = AutoModelForCausalLM
-    generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 1.0, "max_new_tokens": 4000}
+    generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "max_new_tokens": 2000}
     metrics: ClassVar[tuple[str, ...]] = ("nll", "nll_step")
     main_metric = "nll"
     greater_is_better = False
@@ -127,26 +130,34 @@ class MusicGenerationTask(GenerationTask):
         batch_size: int = 64,
         progress: bool = False,
         **generation: Any,
-    ) -> list[list[float]]:
-        """For each piece the negative log-likelihood, in nats, of each of its tokens, given its estimated key."""
+    ) -> list[dict[str, Any]]:
+        """For each piece `nats`, -log p of each of its tokens under its estimated key, and `music`, a piece in words.
+
+        That one is sampled in the same key with a seed of its own: the same model gives the same pieces.
+        """
         collate = ChoraleCollator(MusicProcessor(processor), "voices")
         order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
-        values: list[list[float]] = [[] for _ in inputs]
-        for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
-            chosen = order[start : start + batch_size]
-            batch = {
-                name: part.to(model.device) for name, part in collate([{"voices": inputs[i]} for i in chosen]).items()
-            }
-            labels = batch.pop("labels")[:, 1:]
-            logits = model(**batch).logits[:, :-1]
-            nats = F.cross_entropy(logits.mT.float(), labels, reduction="none").double()
-            for index, row, real in zip(chosen, nats, labels != IGNORE_INDEX, strict=True):
-                values[index] = row[real].tolist()
-        return values
+        found: list[dict[str, Any]] = [{} for _ in inputs]
+        options = {**generation, "num_beams": 1}
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(SEED)
+            for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
+                chosen = order[start : start + batch_size]
+                batch = collate([{"voices": inputs[index]} for index in chosen])
+                batch = {name: part.to(model.device) for name, part in batch.items()}
+                pieces = _sample(model, collate.processor, batch["condition_ids"], options)
+                for index, nats, words in zip(chosen, _read(model, batch), pieces, strict=True):
+                    found[index] = {"nats": nats, "music": words}
+        return found
 
     def score(self, predictions: Sequence[Any], references: Sequence[str], dataset: VoicesDataset) -> Scores:
-        """Nats a token and a step."""
-        return Scores(*compute_metrics(self.metrics, predictions, references))
+        """Nats a token and a step of the pieces, and how far the sampled ones are from them."""
+        nats = [prediction["nats"] for prediction in predictions]
+        values, signature = compute_metrics(self.metrics, nats, references)
+        music = [prediction["music"] for prediction in predictions]
+        deviation, details = compute_metrics(("music_deviation",), [music], [list(references)])
+        return Scores({**values, **deviation}, f"{signature}; {details}")
 
     def _config(self, fields: Mapping[str, Any], **ids: Any) -> Any:
         return super()._config({"condition_labels": CONDITIONS, **fields}, **ids)
@@ -168,3 +179,26 @@ def transpositions(score: Score, ranges: Sequence[tuple[int, int]], most: int) -
             pitches = [note.pitch for note in voice]
             down, up = max(down, low - min(pitches)), min(up, high - max(pitches))
     return min(down, 0), max(up, 0)
+
+
+def _read(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[list[float]]:
+    """-log p of each token of each row of a batch, but of the first."""
+    inputs = {name: part for name, part in batch.items() if name != "labels"}
+    labels = batch["labels"][:, 1:]
+    nats = F.cross_entropy(model(**inputs).logits[:, :-1].mT.float(), labels, reduction="none").double()
+    return [row[real].tolist() for row, real in zip(nats, labels != IGNORE_INDEX, strict=True)]
+
+
+def _sample(
+    model: PreTrainedModel, processor: MusicProcessor, conditions: torch.Tensor, options: Mapping[str, Any]
+) -> list[str]:
+    """A piece in words for each row of conditions."""
+    start = conditions.new_full((len(conditions), 1), processor.tokenizer.bos_token_id)
+    sequences = model.generate(
+        input_ids=start,
+        attention_mask=torch.ones_like(start),
+        condition_ids=conditions,
+        logits_processor=LogitsProcessorList([MusicGrammar(processor)]),
+        **options,
+    )
+    return [" ".join(body_words(processor.decode(row))) for row in sequences.tolist()]
