@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
-DEMOS: tuple[str, ...] = ("demos.translation",)
+DEMOS: tuple[str, ...] = ("demos.translation", "demos.music")
 TITLE = "rnn_hub: recurrent networks at work"
 #: how many visitors compute at once, how many wait in the line, and how large an upload may be
 CONCURRENT, WAITING, MAX_UPLOAD = 2, 32, "50mb"
@@ -19,7 +19,7 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     """The page of all demos; ``models`` is a folder of model folders, default: the released ones."""
     modules = [importlib.import_module(name) for name in DEMOS]
     pages = [(module.TITLE, module.build(models)) for module in modules]
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         gr.Markdown(f"# {TITLE}")
         with gr.Tabs():
             for title, page in pages:

@@ -48,7 +48,7 @@ def write_space(name: str, folder: str | Path, models: str | Path | None = None)
         raise RnnHubError(shelf.absence())
     files = {
         "README.md": readme(demo),
-        "requirements.txt": "\n".join(requirements()) + "\n",
+        "requirements.txt": "\n".join(requirements(getattr(demo, "EXTRA", ""))) + "\n",
         "app.py": f'"""{demo.HEADING}."""\n\nfrom demos.{name} import main\n\nmain()\n',
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,13 +79,13 @@ def readme(demo: ModuleType) -> str:
     return f"---\n{lines}\n---\n\n# {demo.HEADING}\n\n{demo.SUMMARY}\n"
 
 
-def requirements() -> list[str]:
-    """What the library needs, at the versions installed here; the Space itself brings Gradio."""
+def requirements(extra: str = "") -> list[str]:
+    """What the library and one of its extras need, at the versions installed here; the Space itself brings Gradio."""
     try:
         needed = [Requirement(line) for line in requires(PACKAGE) or []]
     except PackageNotFoundError as error:
         raise RnnHubError("install the project first: pip install -e '.[demos]'") from error
-    names = sorted(each.name for each in needed if each.marker is None)
+    names = sorted(each.name for each in needed if not each.marker or each.marker.evaluate({"extra": extra}))
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]
 
 

@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", help="such as cpu or cuda")
     music = command.add_argument_group("music", "the input is a key, such as 'G minor'")
     music.add_argument("--output", action="append", help="write .mid, .wav, .png or .musicxml (may be repeated)")
-    music.add_argument("--beats", type=int, help="length in quarter notes (default: where the model ends)")
+    music.add_argument("--beats", type=int, help="length in quarter notes (default: 64)")
     music.add_argument("--primer", help="a MIDI or MusicXML file to continue")
     music.add_argument("--melody", help="a MIDI or MusicXML file to harmonize")
     music.add_argument("--voice", help="which voice the melody is: S, A, T or B (default: S)")

@@ -13,7 +13,7 @@ from rnn_hub.errors import RnnHubError
 
 def predict(options: argparse.Namespace) -> None:
     """Print one output an input; with ``--n-best N`` N samples, or of a search N lines of score, tab and text."""
-    texts = read_inputs(options.input)
+    texts = [] if not options.input and (options.melody or options.primer) else read_inputs(options.input)
     if options.n_best < 1:
         raise RnnHubError(f"--n-best must be at least 1, not {options.n_best}")
     if options.batch_size < 1:

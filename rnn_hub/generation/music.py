@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
@@ -51,7 +52,7 @@ class MusicGrammar(LogitsProcessor):
 
     Args:
         processor: of the model's tokens.
-        beats: the length of the whole score; None leaves it to the model.
+        beats: the length of the whole score, one for all rows or one for each; None leaves it to the model.
         melody: a voice that is given; the score ends with it.
         voice: which one it is, such as "S".
         parallels: whether a voice may move in parallel fifths or octaves with a higher one, which chorales avoid.
@@ -60,7 +61,7 @@ class MusicGrammar(LogitsProcessor):
     def __init__(
         self,
         processor: MusicProcessor,
-        beats: int | None = None,
+        beats: int | Sequence[int] | None = None,
         melody: Score | None = None,
         voice: str = "S",
         parallels: bool = False,
@@ -79,7 +80,8 @@ class MusicGrammar(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """input_ids (B, T), scores (B, V) -> scores, -inf where a token cannot stand."""
         self._read(input_ids)
-        masks = [self._mask(position) for position in self._positions]
+        several = self.beats if isinstance(self.beats, Sequence) else [self.beats] * len(input_ids)
+        masks = [self._mask(position, beats) for position, beats in zip(self._positions, several, strict=True)]
         allowed = torch.stack([mask for mask, _ in masks]).to(scores.device)
         if self.given:
             valid = torch.stack([mask for _, mask in masks]).to(scores.device)
@@ -88,7 +90,8 @@ class MusicGrammar(LogitsProcessor):
             self.melody_scores = gained if self.melody_scores is None else self.melody_scores + gained
         if not self.parallels:
             for row, motion in enumerate(self._motions):
-                allowed[row, [self.processor.ids[word] for word in self._parallel(motion)]] = False
+                if words := self._parallel(motion):
+                    allowed[row, [self.processor.ids[word] for word in words]] = False
         return scores.masked_fill(~allowed, -torch.inf)
 
     def _read(self, input_ids: Tensor) -> None:
@@ -121,30 +124,22 @@ class MusicGrammar(LogitsProcessor):
             if low_high[voice][0] <= pitch <= low_high[voice][1]
         ]
 
-    def _mask(self, position: Position) -> tuple[Tensor, Tensor]:
+    def _mask(self, position: Position, beats: int | None) -> tuple[Tensor, Tensor]:
         """Which tokens (V,) may follow, and which of them a score without a given melody could follow with."""
         if position.left == -1:  # ended: whatever follows is padding
             everything = torch.ones(len(self.processor.ids), dtype=torch.bool)
             return everything, everything
-        key = position if self.given else replace(position, beat=min(position.beat, 1))
-        key = (key, self._next_beat(position))
+        known = position if self.given else replace(position, beat=min(position.beat, 1))
+        key = (known, _next_beat(position, beats))
         if key not in self._masks:
-            words = [word for word in self.processor.ids if position.allows(word) and self._fits_length(position, word)]
+            words = [word for word in self.processor.ids if position.allows(word)]
+            if key[1] is not None:
+                words = [word for word in words if word[0] != BEAT or word == key[1]]
             masks = torch.zeros(2, len(self.processor.ids), dtype=torch.bool)
             masks[1, [self.processor.ids[word] for word in words]] = True
             masks[0, [self.processor.ids[word] for word in words if self._fits_melody(position, word)]] = True
             self._masks[key] = tuple(masks)
         return self._masks[key]
-
-    def _next_beat(self, position: Position) -> str | None:
-        """The only beat token that keeps the length."""
-        if self.beats is None:
-            return None
-        left = self.beats - position.beat - 2
-        return BEAT if left >= COUNTDOWN else f"|{left}"
-
-    def _fits_length(self, position: Position, word: str) -> bool:
-        return not word.startswith(BEAT) or self.beats is None or word == self._next_beat(position)
 
     def _fits_melody(self, position: Position, word: str) -> bool:
         """Whether the given voice sings what it has to, and nothing else."""
@@ -161,6 +156,14 @@ class MusicGrammar(LogitsProcessor):
             return False
         pending = [at for at in range(step + 1, (position.beat + 1) * STEPS) if at in self.given]
         return not pending or (word.startswith(":") and position.beat * STEPS + int(word[1:]) <= pending[0])
+
+
+def _next_beat(position: Position, beats: int | None) -> str | None:
+    """The only beat token that keeps the length, where there is one."""
+    if beats is None:
+        return None
+    left = beats - position.beat - 2
+    return BEAT if left >= COUNTDOWN else f"{BEAT}{left}"
 
 
 def _after(position: Position, word: str) -> Position:

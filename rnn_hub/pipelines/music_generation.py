@@ -18,7 +18,7 @@ from rnn_hub.data.music_tokens import BEAT, COUNTDOWN, MusicProcessor, body_word
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
 
-MAX_BEATS = 400
+MAX_BEATS, DEFAULT_BEATS = 400, 64
 DEFAULT_TEMPO = 72
 #: harmonies that are sampled for a melody, of which the likeliest is taken
 CANDIDATES = 16
@@ -33,7 +33,7 @@ class MusicPipeline(Pipeline):
 
     Call arguments:
         key: the positional one, such as "G minor"; None lets the model choose, or is estimated of a primer or melody.
-        beats: the length of the whole piece in quarter notes; None lets the model end where it will.
+        beats: the length of the whole piece in quarter notes (default: 64); None lets the model end where it will.
         primer: a beginning, a ``Score`` or the path of a MIDI or MusicXML file; it is continued.
         primer_beats: how much of it is kept; None for all.
         melody: instead, a ``Score`` or file whose one voice (the first) is harmonized note by note.
@@ -63,7 +63,7 @@ class MusicPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
-        beats: int | None = None,
+        beats: int | None = DEFAULT_BEATS,
         primer: Any = None,
         primer_beats: int | None = None,
         melody: Any = None,
@@ -101,7 +101,7 @@ class MusicPipeline(Pipeline):
     def preprocess(
         self,
         inputs: dict[str, str | None],
-        beats: int | None = None,
+        beats: int | None = DEFAULT_BEATS,
         primer: Any = None,
         primer_beats: int | None = None,
         melody: Any = None,

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedMo
 
 import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
-from rnn_hub.data.music import MODES, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
+from rnn_hub.data.music import MODES, STEPS, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
 from rnn_hub.data.music_tokens import MusicProcessor, body_words, music_tokenizer, vocabulary
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
@@ -85,7 +85,7 @@ class MusicGenerationTask(GenerationTask):
     tokenizer_section: ClassVar[type] = ScoreSection
     model_type = "rnn_hub_causal_lm"
     auto_class = AutoModelForCausalLM
-    generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "max_new_tokens": 2000}
+    generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 0.8, "top_k": 0, "max_new_tokens": 2000}
     metrics: ClassVar[tuple[str, ...]] = ("nll", "nll_step")
     main_metric = "nll"
     greater_is_better = False
@@ -133,7 +133,7 @@ class MusicGenerationTask(GenerationTask):
     ) -> list[dict[str, Any]]:
         """For each piece `nats`, -log p of each of its tokens under its estimated key, and `music`, a piece in words.
 
-        That one is sampled in the same key with a seed of its own: the same model gives the same pieces.
+        That one is sampled in the same key and length with a seed of its own: the same model gives the same pieces.
         """
         collate = ChoraleCollator(MusicProcessor(processor), "voices")
         order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
@@ -146,7 +146,8 @@ class MusicGenerationTask(GenerationTask):
                 chosen = order[start : start + batch_size]
                 batch = collate([{"voices": inputs[index]} for index in chosen])
                 batch = {name: part.to(model.device) for name, part in batch.items()}
-                pieces = _sample(model, collate.processor, batch["condition_ids"], options)
+                beats = [-(-len(inputs[index]) // STEPS) for index in chosen]
+                pieces = _sample(model, collate.processor, batch["condition_ids"], beats, options)
                 for index, nats, words in zip(chosen, _read(model, batch), pieces, strict=True):
                     found[index] = {"nats": nats, "music": words}
         return found
@@ -190,15 +191,19 @@ def _read(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[lis
 
 
 def _sample(
-    model: PreTrainedModel, processor: MusicProcessor, conditions: torch.Tensor, options: Mapping[str, Any]
+    model: PreTrainedModel,
+    processor: MusicProcessor,
+    conditions: torch.Tensor,
+    beats: Sequence[int],
+    options: Mapping[str, Any],
 ) -> list[str]:
-    """A piece in words for each row of conditions."""
+    """A piece in words for each row of conditions, of so many beats."""
     start = conditions.new_full((len(conditions), 1), processor.tokenizer.bos_token_id)
     sequences = model.generate(
         input_ids=start,
         attention_mask=torch.ones_like(start),
         condition_ids=conditions,
-        logits_processor=LogitsProcessorList([MusicGrammar(processor)]),
+        logits_processor=LogitsProcessorList([MusicGrammar(processor, beats)]),
         **options,
     )
     return [" ".join(body_words(processor.decode(row))) for row in sequences.tolist()]
