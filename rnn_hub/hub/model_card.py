@@ -29,6 +29,7 @@ METRIC_TITLES = {
     "chrf": "chrF",
     "music_deviation": "largest deviation of a statistic of samples, in standard deviations of the corpus",
     "nll": "nats a token",
+    "nll_frame": "nats a frame",
     "nll_step": "nats a sixteenth",
     "perplexity": "perplexity",
 }
@@ -43,6 +44,11 @@ write("The", max_new_tokens=100)
 ```
 
 or from the command line: `rnn-hub predict {name} "The"`.""",
+    "music-frames": """```bash
+rnn-hub evaluate {name}
+```
+
+measures the nats of each frame; the tokens are pitches from low to high and `|` after each frame.""",
     "music-generation": """```python
 import rnn_hub
 
@@ -206,6 +212,8 @@ def _limits(recipe: Mapping[str, Any]) -> str:
     limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
     cut = f"Inputs beyond {limit} subwords are cut. " if recipe["task"] == "translation" else ""
     data = recipe["dataset"]["path"]
+    if recipe["task"] == "music-frames":
+        return f"A model for measuring: it knows frames like those of `{data}`, without the lengths of notes or voices."
     if recipe["task"] == "music-generation":
         return (
             f"The model knows the style of `{data}` and no other. It keeps a key, leads voices and ends in cadences; "

@@ -19,6 +19,7 @@ METRICS = {
     "chrf": "rnn_hub.metrics.translation:Chrf",
     "music_deviation": "rnn_hub.metrics.music:MusicDeviation",
     "nll": "rnn_hub.metrics.language_modeling:Nll",
+    "nll_frame": "rnn_hub.metrics.music:NllFrame",
     "nll_step": "rnn_hub.metrics.music:NllStep",
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
 }

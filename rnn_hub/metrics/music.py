@@ -36,6 +36,20 @@ class NllStep(Nll):
         return {self.name: value, "signature": f"natural logarithm|sixteenths:{steps}"}
 
 
+class NllFrame(Nll):
+    """Negative log-likelihood in nats of a frame of polyphonic music, the mean over all frames of all pieces.
+
+    Predictions are -log p of each frame of a piece, of all its notes and of the silence of the others, given the frames
+    before it (Boulanger-Lewandowski et al. 2012, section 5, with the sign of a loss). References are not read.
+    """
+
+    name = "nll_frame"
+
+    def _compute(self, predictions: Sequence[Sequence[float]], references: Sequence[str]) -> dict[str, Any]:
+        result = super()._compute(predictions, references)
+        return {**result, "signature": result["signature"].replace("tokens", "frames")}
+
+
 class MusicDeviation(OfflineMetric):
     """How far pieces are from a corpus: a statistic's distance in the corpus's standard deviations, the largest one.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: name of a task -> "module:class"; a new task is one file and one line here.
 TASKS: dict[str, str] = {
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
+    "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
