@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedMo
 
 import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
-from rnn_hub.data.music import MODES, STEPS, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
+from rnn_hub.data.music import MODES, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
 from rnn_hub.data.music_tokens import MusicProcessor, body_words, music_tokenizer, vocabulary
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
@@ -138,18 +138,14 @@ class MusicGenerationTask(GenerationTask):
         collate = ChoraleCollator(MusicProcessor(processor), "voices")
         order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
         found: list[dict[str, Any]] = [{} for _ in inputs]
-        options = {**generation, "num_beams": 1}
-        devices = [model.device] if model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(SEED)
-            for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
-                chosen = order[start : start + batch_size]
-                batch = collate([{"voices": inputs[index]} for index in chosen])
-                batch = {name: part.to(model.device) for name, part in batch.items()}
-                beats = [-(-len(inputs[index]) // STEPS) for index in chosen]
-                pieces = _sample(model, collate.processor, batch["condition_ids"], beats, options)
-                for index, nats, words in zip(chosen, _read(model, batch), pieces, strict=True):
-                    found[index] = {"nats": nats, "music": words}
+        for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
+            chosen = order[start : start + batch_size]
+            batch = {k: v.to(model.device) for k, v in collate([{"voices": inputs[index]} for index in chosen]).items()}
+            scores = [read_score(inputs[index]) for index in chosen]
+            beats = [score.beats for score in scores]
+            pieces = sample(model, processor, [s.key for s in scores], beats, SEED + start, **generation)
+            for index, nats, piece in zip(chosen, _read(model, batch), pieces, strict=True):
+                found[index] = {"nats": nats, "music": " ".join(body_words(piece))}
         return found
 
     def score(self, predictions: Sequence[Any], references: Sequence[str], dataset: VoicesDataset) -> Scores:
@@ -190,20 +186,24 @@ def _read(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[lis
     return [row[real].tolist() for row, real in zip(nats, labels != IGNORE_INDEX, strict=True)]
 
 
-def _sample(
+def sample(
     model: PreTrainedModel,
-    processor: MusicProcessor,
-    conditions: torch.Tensor,
+    processor: PreTrainedTokenizerBase,
+    keys: Sequence[str],
     beats: Sequence[int],
-    options: Mapping[str, Any],
-) -> list[str]:
-    """A piece in words for each row of conditions, of so many beats."""
-    start = conditions.new_full((len(conditions), 1), processor.tokenizer.bos_token_id)
-    sequences = model.generate(
-        input_ids=start,
-        attention_mask=torch.ones_like(start),
-        condition_ids=conditions,
-        logits_processor=LogitsProcessorList([MusicGrammar(processor, beats)]),
-        **options,
-    )
-    return [" ".join(body_words(processor.decode(row))) for row in sequences.tolist()]
+    seed: int = SEED,
+    **options: Any,
+) -> list[Score]:
+    """A score in each key, of so many beats, all at once; `options` are those of `generate()`."""
+    music = MusicProcessor(processor)
+    start = torch.full((len(keys), 1), processor.bos_token_id, device=model.device)
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        sequences = model.generate(
+            input_ids=start,
+            attention_mask=torch.ones_like(start),
+            condition_ids=torch.tensor([key_ids(key) for key in keys], device=model.device),
+            logits_processor=LogitsProcessorList([MusicGrammar(music, beats)]),
+            **options,
+        )
+    return [music.decode(row) for row in sequences.tolist()]
