@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from rnn_hub.cli.console import log_to_stderr, quiet
-from rnn_hub.cli.evaluate import generation_options, read_recipe
+from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
 
@@ -24,6 +24,8 @@ def predict(options: argparse.Namespace) -> None:
 
     task = read_recipe(options.model).get("task", "translation")
     pipe = pipeline(task, model=options.model, device=options.device)
+    if options.int8:
+        decode_in_int8(pipe.model)
     arguments = {"batch_size": options.batch_size, **generation_options(options)}
     if options.n_best > 1:
         arguments["num_return_sequences"] = options.n_best

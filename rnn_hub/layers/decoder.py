@@ -127,6 +127,21 @@ class AttentionDecoder(nn.Module):
                 after, hidden = after + last, torch.cat([hidden, context], dim=-1)
         return torch.tanh(self.combine(hidden)), weights, after
 
+    def advance(self, x: Tensor, memory: Memory | None, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """One step in evaluation: an embedding (B, input_size) -> the attentional vector (B, D) and the next state."""
+        layers = self.lower.num_layers
+        if self.input_feeding:
+            x = torch.cat([x, state[-1][0].to(x.dtype)], dim=-1)
+        hidden, after = self.lower.advance(x, state[:layers])
+        if self.attention is not None:
+            context = self.attention(hidden[:, None], memory)[0][:, 0]
+            hidden = torch.cat([hidden, context], dim=-1)
+            if self.upper is not None:
+                hidden, last = self.upper.advance(hidden, state[layers : layers + self.upper.num_layers])
+                after, hidden = after + last, torch.cat([hidden, context], dim=-1)
+        output = torch.tanh(self.combine(hidden))
+        return output, (*after, (output,)) if self.input_feeding else after
+
     def _feed(
         self, x: Tensor, memory: Memory | None, state: DecoderState, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None, DecoderState]:

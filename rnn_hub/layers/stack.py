@@ -1,12 +1,13 @@
 """A stack of recurrent layers in one or two directions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rnn_hub.cells import Cell, State, ZoneoutCell, get_cell
+from rnn_hub.cells.int8 import Int8Step
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.unroll import dynamic_rnn, static_rnn
 
@@ -90,6 +91,7 @@ class RnnStack(nn.Module):
         self.output_size = hidden_size * (len(self.directions) if merge == "concat" else 1)
         self.dropout = SequenceDropout(dropout, variational_dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in range(num_layers if layer_norm else 0))
+        self.frozen: tuple[Callable, ...] = ()
         self.gradient_checkpointing = False
         self._gradient_checkpointing_func = torch.utils.checkpoint.checkpoint
         self.weight_names: list[str] = []
@@ -200,6 +202,23 @@ class RnnStack(nn.Module):
             else:
                 y, states = self._layer(layer, x, mask, before, noise)
             after.extend(states)
+            x = x + y if self.residual and x.shape == y.shape else y
+        return x, tuple(after)
+
+    def freeze(self) -> None:
+        """Keeps the steps of these very weights for `advance`; for a copy whose weights do not change any more."""
+        cells = [self.cell(layer) for layer in range(self.num_layers)]
+        self.frozen = tuple(Int8Step.of(cell.kernel, cell.weights) or cell.advance for cell in cells)
+
+    def advance(self, x: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """One step in evaluation, of layers in one direction: (B, input_size) -> (B, H), and the next state."""
+        after: list[State] = []
+        steps = self.frozen or [self.cell(layer).advance for layer in range(self.num_layers)]
+        for layer, (step, before) in enumerate(zip(steps, state, strict=True)):
+            y, part = step(x, before)
+            if self.norms:
+                y = self.norms[layer](y)
+            after.append(part)
             x = x + y if self.residual and x.shape == y.shape else y
         return x, tuple(after)
 
