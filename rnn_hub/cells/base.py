@@ -68,7 +68,7 @@ class Cell:
 
     def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step from an input (B, I) that is not projected yet: the output (B, H) and the next state."""
-        if self.kernel is not None and fused.usable(x):
+        if self.kernel is not None and fused.usable(x) and isinstance(self.weights["weight_ih"], Tensor):
             return fused.step(self.kernel, self.weights, x, state)
         output, state = self.step(tuple(part[:, 0] for part in self.project(x[:, None], state)), state)
         return output if output.dtype == x.dtype else output.to(x.dtype), state

@@ -40,6 +40,11 @@ def dropout(x: Tensor, p: float) -> Tensor:
     return x * kept.to(x.dtype).mul_(1 / (1 - p))
 
 
+def defers(x: Tensor) -> bool:
+    """Whether a loop in training may leave the gradients of its weights to one product after it."""
+    return usable(x) and torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type)
+
+
 def lay_out_weight(weight: Tensor, rows: int) -> Tensor:
     """The matrix (D, I) as `F.linear` multiplies it fastest with `rows` vectors, many times; its values are the same.
 
@@ -98,7 +103,8 @@ def scan(
 
 def step(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State") -> "tuple[Tensor, State]":
     """One step, (B, I) -> (B, H), by torch's cell kernels, which, unlike the sequence kernels, reorder no weights."""
-    run, flat = getattr(torch, f"{kernel}_cell"), [weights[name] for name in _names(weights)]
+    run = getattr(torch, f"{kernel}_cell")
+    flat = [weights[name] for name in _names(weights)]
     dtype = _compute_dtype(x, weights)
     if dtype == x.dtype == state[0].dtype == flat[0].dtype:
         after = run(x, state if kernel == "lstm" else state[0], *flat)

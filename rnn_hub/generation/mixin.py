@@ -21,7 +21,7 @@ from rnn_hub.cells.fused import lay_out_weight
 from rnn_hub.cells.int8 import quantize
 from rnn_hub.generation.beam import BeamSearch
 from rnn_hub.generation.steps import choose_tokens
-from rnn_hub.layers.stack import RnnStack
+from rnn_hub.layers.view import with_matrices
 
 
 class RnnGenerationMixin(GenerationMixin):
@@ -57,15 +57,7 @@ class RnnGenerationMixin(GenerationMixin):
         view = copy.copy(self)
         view._modules = dict(self._modules)
         for name in self.decoding_modules:
-            module = self._modules[name]
-            shared = {id(part): part for part in (*module.parameters(), *module.buffers())}
-            view._modules[name] = module = copy.deepcopy(module, shared)
-            for part in module.modules():
-                if not isinstance(part, torch.nn.Embedding):
-                    matrices = {n: p for n, p in part._parameters.items() if p is not None and p.dim() == 2}
-                    part._parameters.update({n: change(p.detach()) for n, p in matrices.items()})
-                if isinstance(part, RnnStack):
-                    part.freeze()
+            view._modules[name] = with_matrices(self._modules[name], lambda matrix: change(matrix.detach()))
         return view
 
     def _sample(

@@ -236,7 +236,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
 
     def decode_step(self, tokens: Tensor, memory: Memory | None, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of our own decoding loops: tokens (R,) -> logits (R, V) in float32 and the next state."""
-        hidden, state = self.decoder.advance(self.embeddings(tokens), memory, state)
+        hidden, _, state = self.decoder.advance(self.embeddings(tokens), memory, state)
         return self.lm_head(hidden).float(), state
 
     def prepare_inputs_for_generation(
