@@ -51,8 +51,8 @@ classify = rnn_hub.pipeline("text-classification", model="{name}")
 classify("A charming and often moving film.", return_attention=True)
 ```
 
-or, after `import rnn_hub`, with transformers' own `pipeline("text-classification", model="{name}")`, or from the command
-line: `rnn-hub predict {name} "A charming and often moving film."`.""",
+or, after `import rnn_hub`, with transformers' own `pipeline("text-classification", model="{name}")`, or from the
+command line: `rnn-hub predict {name} "A charming and often moving film."`.""",
     "token-classification": """```python
 import rnn_hub
 
@@ -61,7 +61,8 @@ find("Ada Lovelace was born in London.")
 ```
 
 or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
-aggregation_strategy="simple")`, or from the command line: `rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
+aggregation_strategy="simple")`, or from the command line:
+`rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
     "translation": """```python
 import rnn_hub
 
