@@ -27,6 +27,9 @@ METRIC_TITLES = {
     "bleu": "BLEU",
     "bleu_lower": "BLEU, lowercased and tokenized",
     "chrf": "chrF",
+    "accuracy": "accuracy, %",
+    "macro_f1": "macro F1, %",
+    "entity_f1": "entity F1, %",
     "nll": "nats a token",
     "perplexity": "perplexity",
 }
@@ -41,6 +44,25 @@ write("The", max_new_tokens=100)
 ```
 
 or from the command line: `rnn-hub predict {name} "The"`.""",
+    "text-classification": """```python
+import rnn_hub
+
+classify = rnn_hub.pipeline("text-classification", model="{name}")
+classify("A charming and often moving film.", return_attention=True)
+```
+
+or, after `import rnn_hub`, with transformers' own `pipeline("text-classification", model="{name}")`, or from the
+command line: `rnn-hub predict {name} "A charming and often moving film."`.""",
+    "token-classification": """```python
+import rnn_hub
+
+find = rnn_hub.pipeline("token-classification", model="{name}")
+find("Ada Lovelace was born in London.")
+```
+
+or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
+aggregation_strategy="simple")`, or from the command line:
+`rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
     "translation": """```python
 import rnn_hub
 
@@ -51,7 +73,9 @@ translate("{example}")
 or from the command line: `rnn-hub predict {name} "{example}"`.""",
 }
 EXAMPLES = {"en": "A dog runs through the snow.", "de": "Ein Hund rennt durch den Schnee."}
-PIPELINE_TAGS = {"language-modeling": "text-generation", "translation": "translation"}
+PIPELINE_TAGS = {"language-modeling": "text-generation"}  # else the task's own name
+GENERATED = "its output is fluent more often than right"
+ERRORS = {"text-classification": "its labels are guesses", "token-classification": "it misses and invents entities"}
 
 
 def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, Any]) -> Path:
@@ -105,7 +129,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
         datasets=[recipe["dataset"]["path"]],
         metrics=sorted({name for evaluation in results.get("evaluations", []) for name in evaluation["metrics"]})
         or None,
-        pipeline_tag=PIPELINE_TAGS.get(task),
+        pipeline_tag=PIPELINE_TAGS.get(task, task),
         model_name=_name(recipe, results),
         eval_results=evaluations or None,
     )
@@ -147,6 +171,10 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     if recipe["task"] == "translation":
         attention = model.get("attention_type", "general")
         layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
+    if recipe["task"] in ERRORS:
+        head = f"{model.get('pooling', 'attention')} pooling" if recipe["task"] == "text-classification" else "tags"
+        head = "a conditional random field" if model.get("crf") else head
+        layers = f"{layers}, in both directions, with {head}"
     size = f", {results['parameters'] / 1e6:.1f} million parameters" if results.get("parameters") else ""
     return f"A recurrent model for {recipe['task']}{direction}: {layers}{size}."
 
@@ -192,11 +220,12 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 
 
 def _limits(recipe: Mapping[str, Any]) -> str:
-    limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
-    cut = f"Inputs beyond {limit} subwords are cut. " if recipe["task"] == "translation" else ""
+    task = recipe["task"]
+    limit = (recipe.get("tokenizer") or {}).get("max_length", 512 if task in ERRORS else 256)
+    cut = f"Inputs beyond {limit} subwords are cut. " if task in ("translation", *ERRORS) else ""
     data = recipe["dataset"]["path"]
     return (
-        f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text its "
-        f"output is fluent more often than right. {cut}Its outputs repeat "
+        f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text "
+        f"{ERRORS.get(task, GENERATED)}. {cut}Its outputs repeat "
         "whatever prejudice the data hold. Do not use it where an error matters."
     )

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from rnn_hub.metrics.base import OfflineMetric
 
 METRICS = {
+    "accuracy": "rnn_hub.metrics.classification:Accuracy",
     "bleu": "rnn_hub.metrics.translation:Bleu",
     "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
     "chrf": "rnn_hub.metrics.translation:Chrf",
+    "entity_f1": "rnn_hub.metrics.classification:EntityF1",
+    "macro_f1": "rnn_hub.metrics.classification:MacroF1",
     "nll": "rnn_hub.metrics.language_modeling:Nll",
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
 }

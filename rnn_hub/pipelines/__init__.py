@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
+    "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
+    "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 

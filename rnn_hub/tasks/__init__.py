@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: name of a task -> "module:class"; a new task is one file and one line here.
 TASKS: dict[str, str] = {
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
+    "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
+    "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
 

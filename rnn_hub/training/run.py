@@ -57,7 +57,8 @@ def train(recipe: Recipe) -> dict[str, Any]:
         processor = _processor(recipe, rows)
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)  # denormal gradients take a CPU ten times as long and change nothing
-    model = recipe.task.build_model(recipe.model, processor, recipe.generation)
+    fields = {**recipe.task.model_fields(rows, recipe.dataset), **recipe.model}
+    model = recipe.task.build_model(fields, processor, recipe.generation)
     trainer = _trainer(recipe, arguments, model, processor, rows, validation)
     checkpoints = list_checkpoints(Path(arguments.output_dir))
     _log_start(recipe, model, rows, trainer, checkpoints)

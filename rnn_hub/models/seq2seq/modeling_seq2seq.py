@@ -17,6 +17,7 @@ from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
 from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
+from rnn_hub.models.encoder.any_encoder import build_encoder
 from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel, RnnEncoderOutput
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 
@@ -64,10 +65,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
     def _build_encoder(config: RnnSeq2SeqConfig) -> nn.Module:
         if config.encoder is None:
             return RnnEncoderModel(config.encoder_config())
-        from transformers import AutoConfig, AutoModel  # here, since these register this very module
-
-        model = AutoModel.from_config(AutoConfig.for_model(**config.encoder))
-        return model.get_encoder() if model.config.is_encoder_decoder else model
+        return build_encoder(config.encoder)
 
     def _memory_size(self) -> int:
         if isinstance(self.encoder, RnnEncoderModel):
