@@ -13,7 +13,7 @@ from rnn_hub.errors import RnnHubError
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Print one output an input: a text, a label after its score, or a JSON list of entities.
+    """Print one output an input: a text, a label after its score, or, of entities and trees, JSON.
 
     With ``--n-best N`` N samples, or N lines of score, tab and text, of a search or of labels.
     """
@@ -41,7 +41,7 @@ def predict(options: argparse.Namespace) -> None:
     for start in range(0, len(texts), 64 * options.batch_size):
         chunk = texts[start : start + 64 * options.batch_size]
         for output in pipe(chunk, progress=len(chunk) > options.batch_size, **arguments):
-            if task == "token-classification":
+            if task in ("token-classification", "tree-classification"):
                 print(json.dumps(output, ensure_ascii=False), flush=True)
                 continue
             for record in output if isinstance(output, list) else [output]:

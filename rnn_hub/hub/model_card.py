@@ -30,6 +30,9 @@ METRIC_TITLES = {
     "accuracy": "accuracy, %",
     "macro_f1": "macro F1, %",
     "entity_f1": "entity F1, %",
+    "root_accuracy": "accuracy of the root, %",
+    "binary_accuracy": "the same, positive or negative, %",
+    "node_accuracy": "accuracy of all nodes, %",
     "nll": "nats a token",
     "perplexity": "perplexity",
 }
@@ -63,6 +66,15 @@ find("Ada Lovelace was born in London.")
 or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
 aggregation_strategy="simple")`, or from the command line:
 `rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
+    "tree-classification": """```python
+import rnn_hub
+
+label = rnn_hub.pipeline("tree-classification", model="{name}")
+label("(0 (0 It) (0 (0 (0 really) (0 works)) (0 .)))")["phrases"]
+```
+
+The numbers in a tree are the labels to learn and are not looked at here. From the command line, with a tree a line:
+`rnn-hub predict {name} "(0 (0 It) (0 works))"`.""",
     "translation": """```python
 import rnn_hub
 
@@ -73,9 +85,16 @@ translate("{example}")
 or from the command line: `rnn-hub predict {name} "{example}"`.""",
 }
 EXAMPLES = {"en": "A dog runs through the snow.", "de": "Ein Hund rennt durch den Schnee."}
-PIPELINE_TAGS = {"language-modeling": "text-generation"}  # else the task's own name
+PIPELINE_TAGS = {
+    "language-modeling": "text-generation",
+    "tree-classification": "text-classification",
+}  # else the task's own name
 GENERATED = "its output is fluent more often than right"
-ERRORS = {"text-classification": "its labels are guesses", "token-classification": "it misses and invents entities"}
+ERRORS = {
+    "text-classification": "its labels are guesses",
+    "tree-classification": "its labels are guesses",
+    "token-classification": "it misses and invents entities",
+}
 
 
 def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, Any]) -> Path:

@@ -54,8 +54,8 @@ def train(recipe: tuple[str, ...], cell: str, folder: Path) -> dict[str, Any]:
         subprocess.run([sys.executable, "-m", "rnn_hub", "train", *options], cwd=ROOT, check=True)
     results = loads((folder / "results.json").read_text())
     if len(results["evaluations"]) < 2 and recipe is TRANSLATION:
-        command = [sys.executable, "-m", "rnn_hub", "evaluate", str(folder), "--split", "test", "--record"]
-        subprocess.run(command, cwd=ROOT, check=True)
+        options = ("--dataset", str(DATA), "--split", "test", "--record")
+        subprocess.run([sys.executable, "-m", "rnn_hub", "evaluate", str(folder), *options], cwd=ROOT, check=True)
         results = loads((folder / "results.json").read_text())
     return {"parameters": results["parameters"], **results["evaluations"][-1]["metrics"]}
 
