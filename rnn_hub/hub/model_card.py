@@ -190,7 +190,9 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     if recipe["task"] == "translation":
         attention = model.get("attention_type", "general")
         layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
-    if recipe["task"] in ERRORS:
+    if recipe["task"] == "tree-classification":
+        layers = f"cell `{model.get('cell_type', 'binary_lstm')}` over the nodes of a tree"
+    elif recipe["task"] in ERRORS:
         head = f"{model.get('pooling', 'attention')} pooling" if recipe["task"] == "text-classification" else "tags"
         head = "a conditional random field" if model.get("crf") else head
         layers = f"{layers}, in both directions, with {head}"
@@ -241,7 +243,8 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 def _limits(recipe: Mapping[str, Any]) -> str:
     task = recipe["task"]
     limit = (recipe.get("tokenizer") or {}).get("max_length", 512 if task in ERRORS else 256)
-    cut = f"Inputs beyond {limit} subwords are cut. " if task in ("translation", *ERRORS) else ""
+    cuts = task == "translation" or (task in ERRORS and task != "tree-classification")
+    cut = f"Inputs beyond {limit} subwords are cut. " if cuts else ""
     data = recipe["dataset"]["path"]
     return (
         f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text "
