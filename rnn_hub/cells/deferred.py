@@ -1,48 +1,29 @@
 """Weights whose gradient over many products is one product, for loops that use them at every step."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rnn_hub.cells.matrix import Matrix
+
 Pairs = list[tuple[Tensor, Tensor]]
 """For each product its input (N, I) and the gradient of its output (N, D)."""
 
 
-class DeferredWeight:
+class DeferredWeight(Matrix):
     """A matrix (D, I) for many calls of `F.linear`; its gradient is computed once, after all of them.
 
-    Autograd would make a matrix of its size at every step, and add it to the others. For everything else it is the
-    matrix itself.
+    Autograd would make a matrix of its size at every step, and add it to the others.
     """
 
     def __init__(self, weight: Tensor):
         self.pairs: Pairs = []
         self.weight = _Gather.apply(weight, self.pairs)
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "weight":  # not there yet: asked while it is being copied
-            raise AttributeError(name)
-        return getattr(self.weight, name)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return self.weight[index]
-
-    @classmethod
-    def __torch_function__(
-        cls, function: Callable, types: Sequence[type], args: tuple = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """`F.linear(x, self, bias)` deferred, other functions on the matrix."""
-        kwargs = dict(kwargs or {})
-        if function is F.linear and isinstance(args[1], cls):
-            bias = args[2] if len(args) > 2 else kwargs.get("bias")
-            return _Product.apply(args[0], args[1].weight, bias, args[1].pairs)
-        args = tuple(arg.weight if isinstance(arg, cls) else arg for arg in args)
-        kwargs = {name: value.weight if isinstance(value, cls) else value for name, value in kwargs.items()}
-        return function(*args, **kwargs)
+    def multiply(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The product, which leaves its input and its gradient behind."""
+        return _Product.apply(x, self.weight, bias, self.pairs)
 
 
 def defer(weight: Tensor) -> Tensor | DeferredWeight:

@@ -1,19 +1,20 @@
 """Matrices in 8-bit integers for the products of decoding, where a step reads every weight to use it once."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from rnn_hub.cells.matrix import Matrix
 
 SMALLEST = 2**18
 """Elements of a matrix below which its product is no faster in integers."""
 
 
-class Int8Weight:
-    """A matrix (D, I) that `F.linear` multiplies in 8-bit integers; for everything else it is the matrix itself.
+class Int8Weight(Matrix):
+    """A matrix (D, I) that `F.linear` multiplies in 8-bit integers.
 
     A scale for each row of the weights, fixed here, and one for the inputs, taken anew in every product ("dynamic
     quantization"; Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
@@ -33,27 +34,10 @@ class Int8Weight:
         """What torch's quantized kernels take: the matrix and a bias."""
         return torch.ops.quantized.linear_prepack(self.quantized, bias)
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "weight":  # not there yet: asked while it is being copied
-            raise AttributeError(name)
-        return getattr(self.weight, name)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return self.weight[index]
-
-    @classmethod
-    def __torch_function__(
-        cls, function: Callable, types: Sequence[type], args: tuple = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        """`F.linear(x, self, bias)` in integers, other functions on the matrix."""
-        kwargs = dict(kwargs or {})
-        if function is F.linear and isinstance(args[1], cls):
-            bias = args[2] if len(args) > 2 else kwargs.get("bias")
-            product = torch.ops.quantized.linear_dynamic(args[0].float(), args[1].packed, True)
-            return product if bias is None else product.add_(bias)
-        args = tuple(arg.weight if isinstance(arg, cls) else arg for arg in args)
-        kwargs = {name: value.weight if isinstance(value, cls) else value for name, value in kwargs.items()}
-        return function(*args, **kwargs)
+    def multiply(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The product in integers."""
+        product = torch.ops.quantized.linear_dynamic(x.float(), self.packed, True)
+        return product if bias is None else product.add_(bias)
 
 
 def quantize(weight: Tensor) -> Tensor | Int8Weight:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,7 +44,7 @@ class TextLabelCollator:
         """A batch; an unknown label is an `RnnHubError`."""
         texts = [read_column(row, self.text_column) for row in rows]
         labels = [self.numbers[name_of(row[self.label_column], self.names)] for row in rows]
-        with subword_dropout(self.tokenizer, self.dropout):
+        with _segmented(self.tokenizer, self.dropout):
             ids = self.tokenizer(texts, truncation=True)["input_ids"]
         return {**pad_ids(ids, self.tokenizer), "labels": torch.tensor(labels)}
 
@@ -76,7 +77,7 @@ class TagCollator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch; an unknown tag is an `RnnHubError`."""
-        with subword_dropout(self.tokenizer, self.dropout):
+        with _segmented(self.tokenizer, self.dropout):
             encoded = self.tokenizer(
                 [row[self.words_column] for row in rows], is_split_into_words=True, truncation=True
             )
@@ -95,6 +96,11 @@ class TagCollator:
             numbers.append(IGNORE_INDEX if tag is None else self.numbers.get(tag, self.numbers[tags[word]]))
             before = word
         return numbers
+
+
+def _segmented(tokenizer: "PreTrainedTokenizerFast", dropout: float) -> AbstractContextManager:
+    """Random segmentation where there is any: a tokenizer of whole words knows none."""
+    return subword_dropout(tokenizer, dropout) if dropout else nullcontext()
 
 
 def pad_ids(ids: Sequence[Sequence[int]], tokenizer: "PreTrainedTokenizerFast") -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ between white space and punctuation, which is a word by itself; English contract
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -66,6 +67,36 @@ def train_word_pieces(
         clean_up_tokenization_spaces=False,
         model_input_names=["input_ids", "attention_mask"],
     )
+
+
+def add_words(tokenizer: "PreTrainedTokenizerFast", words: Iterable[str]) -> "PreTrainedTokenizerFast":
+    """The same tokenizer with more words that are one piece each; other words are parted by the longest match first
+    (WordPiece, Schuster & Nakajima 2012), and one with a character that no piece has is `<unk>` as a whole."""
+    pieces = dict.fromkeys([*vocabulary(tokenizer), *words])
+    model = models.WordPiece(
+        {piece: row for row, piece in enumerate(pieces)}, unk_token=UNK, continuing_subword_prefix=CONTINUES
+    )
+    tokenizer.backend_tokenizer.model = model
+    return tokenizer
+
+
+def listed_words(path: str | Path, most: int, texts: Iterable[str]) -> list[str]:
+    """Words to know because a file has vectors for them: those of the texts, and the most frequent others.
+
+    Args:
+        path: a file of word vectors, or of a word a line, the most frequent first.
+        most: how many of its first words are taken whatever the texts say, where they are in lower case also with a
+            capital, as names are written; lower case alone of the first third.
+        texts: the training texts.
+    """
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        known = list(dict.fromkeys(line.rstrip().partition(" ")[0] for line in lines))
+    split = pre_tokenizers.Split(Regex(WORDS), "removed", invert=True).pre_tokenize_str
+    in_texts = Counter(word for text in texts for word, _ in split(text))
+    everything = set(known)
+    found = [word for word in in_texts if word in everything or word.lower() in everything]
+    first = [word for word in known[:most] if len(split(word)) == 1]
+    return [*found, *(word[:1].upper() + word[1:] for word in first), *first[: most // 3]]
 
 
 def vocabulary(tokenizer: "PreTrainedTokenizerFast") -> list[str]:

@@ -43,7 +43,7 @@ class LinearChainCrf(nn.Module):
     def log_likelihood(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
         """log p(y | x) (B,) of tags (B, T), given emissions (B, T, N)."""
         emissions, mask, order = _to_front(emissions.float(), mask)
-        tags = tags.clamp(min=0).gather(1, order)
+        tags = _reorder(tags.clamp(min=0), order)
         start, transitions, end = self._scores()
         steps = emissions.gather(2, tags[..., None])[..., 0] * mask
         moves = transitions[tags[:, :-1], tags[:, 1:]] * mask[:, 1:]
@@ -56,40 +56,43 @@ class LinearChainCrf(nn.Module):
         emissions, mask, order = _to_front(emissions.float(), mask)
         start, transitions, end = self._scores()
         alpha = torch.stack(self._forward(emissions, mask, start, transitions), dim=1)
-        beta = [end.expand_as(emissions[:, 0])]
-        for step in range(emissions.shape[1] - 1, 0, -1):
-            after = torch.logsumexp((emissions[:, step] + beta[-1])[:, None] + transitions, dim=2)
-            beta.append(torch.where(mask[:, step, None], after, beta[-1]))
+        beta, sure = [end.expand_as(emissions[:, 0])], _shortest(mask)
+        steps = list(enumerate(zip(emissions.unbind(1), mask[..., None].unbind(1), strict=True)))
+        for step, (emission, real) in reversed(steps[1:]):
+            after = torch.logsumexp((emission + beta[-1]).unsqueeze(1) + transitions, dim=2)
+            beta.append(after if step < sure else torch.where(real, after, beta[-1]))
         result = torch.log_softmax(alpha + torch.stack(beta[::-1], dim=1), dim=-1)
-        return result.gather(1, order.argsort(dim=1)[..., None].expand_as(result))
+        return _reorder(result, None if order is None else order.argsort(dim=1))
 
     def _forward(self, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor) -> list[Tensor]:
         """alpha_t (B, N), the log of the summed scores of all beginnings that end in a tag at step t."""
-        arriving = transitions.T
-        alpha = [start + emissions[:, 0]]
-        for step in range(1, emissions.shape[1]):
-            after = torch.logsumexp(alpha[-1][:, None] + arriving, dim=2) + emissions[:, step]
-            alpha.append(torch.where(mask[:, step, None], after, alpha[-1]))
+        arriving, sure, alpha = transitions.T, _shortest(mask), []
+        for step, (emission, real) in enumerate(zip(emissions.unbind(1), mask[..., None].unbind(1), strict=True)):
+            before = torch.logsumexp(alpha[-1].unsqueeze(1) + arriving, dim=2) if alpha else start
+            alpha.append(before + emission if step < sure else torch.where(real, before + emission, alpha[-1]))
         return alpha
 
+    @torch.no_grad()
     def decode(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The most probable tags (B, T), 0 where there is no element, and their scores s(x, y) (B,) (Viterbi 1967)."""
         emissions, mask, order = _to_front(emissions.float(), mask)
         start, transitions, end = self._scores()
-        arriving = transitions.T
-        stay = torch.arange(emissions.shape[2], device=emissions.device).expand_as(emissions[:, 0])
-        best, pointers = start + emissions[:, 0], []
-        for step in range(1, emissions.shape[1]):
-            real = mask[:, step, None]
-            value, pointer = (best[:, None] + arriving).max(dim=2)
-            best = torch.where(real, value + emissions[:, step], best)
-            pointers.append(torch.where(real, pointer, stay))
+        sure, pointers, best = _shortest(mask), [], start + emissions[:, 0]
+        stay = torch.arange(emissions.shape[2], device=emissions.device)
+        arriving = (transitions.T + emissions[:, 1:, :, None]).unbind(1)  # (B, to, from) for each step
+        for step, (scores, real) in enumerate(zip(arriving, mask[:, 1:, None].unbind(1), strict=True), 1):
+            value, pointer = (best.unsqueeze(1) + scores).max(dim=2)
+            if step < sure:
+                best = value
+            else:
+                best, pointer = torch.where(real, value, best), torch.where(real, pointer, stay)
+            pointers.append(pointer)
         score, tag = (best + end).max(dim=1)
         path = [tag[:, None]]
         for pointer in reversed(pointers):
             path.append(pointer.gather(1, path[-1]))
         tags = torch.cat(path[::-1], dim=1) * mask
-        return tags.gather(1, order.argsort(dim=1)), score
+        return _reorder(tags, None if order is None else order.argsort(dim=1)), score
 
 
 def bio_constraints(labels: Sequence[str]) -> tuple[list[list[bool]], list[bool]]:
@@ -113,13 +116,26 @@ def _penalties(allowed: Sequence) -> list:
     return [_penalties(item) if isinstance(item, Sequence) else 0.0 if item else IMPOSSIBLE for item in allowed]
 
 
-def _to_front(emissions: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Real positions first in each row: emissions (B, T, N), mask (B, T) and where they came from (B, T)."""
+def _shortest(mask: Tensor) -> int:
+    """How many steps all rows have, their real positions being first; 1 is always right, and a graph gets no other."""
+    if torch.compiler.is_compiling():
+        return 1
+    return mask.shape[1] if mask.all() else max(int(mask.sum(dim=1).min()), 1)
+
+
+def _to_front(emissions: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Real positions first in each row: emissions (B, T, N), mask (B, T), and where they came from (B, T) if moved."""
     if mask is None:
-        mask = torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device)
-    order = torch.argsort(mask.bool().logical_not().byte(), dim=1, stable=True)
-    return (
-        emissions.gather(1, order[..., None].expand_as(emissions)),
-        mask.bool().gather(1, order),
-        order,
-    )
+        return emissions, torch.ones(emissions.shape[:2], dtype=torch.bool, device=emissions.device), None
+    mask = mask.bool()
+    if not torch.compiler.is_compiling() and bool((mask[:, :-1] >= mask[:, 1:]).all()):
+        return emissions, mask, None
+    order = torch.argsort(mask.logical_not().byte(), dim=1, stable=True)
+    return _reorder(emissions, order), mask.gather(1, order), order
+
+
+def _reorder(x: Tensor, order: Tensor | None) -> Tensor:
+    """The positions of each row of (B, T) or (B, T, N) in its order (B, T)."""
+    if order is None:
+        return x
+    return x.gather(1, order if x.dim() == 2 else order[..., None].expand_as(x))

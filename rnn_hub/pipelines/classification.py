@@ -42,6 +42,8 @@ def classify(
     """
     if batch_size < 1:
         raise RnnHubError(f"batch_size must be at least 1, not {batch_size}")
+    if not inputs:
+        return []
     encoded = _encode(pipe.tokenizer, inputs, is_split_into_words)
     lengths = [len(ids) for ids in encoded["input_ids"]]
     order = sorted(range(len(inputs)), key=lambda index: -lengths[index])

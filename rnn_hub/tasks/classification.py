@@ -12,7 +12,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import rnn_hub.models.classifier  # noqa: F401  (registers the models with the Auto classes)
 from rnn_hub.data.vectors import read_vectors
-from rnn_hub.data.word_pieces import common_characters, spell, vocabulary, word_starts
+from rnn_hub.data.word_pieces import (
+    add_words,
+    common_characters,
+    listed_words,
+    spell,
+    train_word_pieces,
+    vocabulary,
+    word_starts,
+)
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks.auto_model import AutoModelTask
 from rnn_hub.tasks.sections import check_keys
@@ -29,16 +37,24 @@ class WordPieceSection:
         lowercase: fold the case.
         dropout: probability of BPE-dropout in training (Provilkov et al., 2020).
         max_length: longest text in tokens; longer ones are cut with a warning.
+        word_list: a file of word vectors; its words that occur in the training texts, and the first
+            ``word_list_size`` of it, join the vocabulary. ``dropout`` must then be 0.
     """
 
     vocab_size: int = 16000
     lowercase: bool = False
     dropout: float = 0.0
     max_length: int = 512
+    word_list: str | None = None
+    word_list_size: int = 50000
 
 
 class LabelTask(AutoModelTask):
-    """A task whose model gives labels. A recipe's model section may name a file of pretrained `word_vectors`."""
+    """A task whose model gives labels.
+
+    A recipe's model section may name a file of pretrained `word_vectors`, which training leaves as they are unless
+    `tune_vectors` is true.
+    """
 
     tokenizer_section: ClassVar[type] = WordPieceSection
     model_type = "rnn_hub_classifier"
@@ -46,7 +62,7 @@ class LabelTask(AutoModelTask):
     def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
         """Build the config and, without memory, the model: a wrong field, cell, pooling or size fails here."""
         check_keys({key for key in generation if key != "num_beams"}, (), "generation (labels are not generated)")
-        fields = {key: value for key, value in fields.items() if key != "word_vectors"}
+        fields = {key: value for key, value in fields.items() if key not in ("word_vectors", "tune_vectors")}
         with torch.device("meta"):
             self._model(self._config(fields))
 
@@ -55,7 +71,7 @@ class LabelTask(AutoModelTask):
     ) -> PreTrainedModel:
         """Build the model for the tokenizer's vocabulary, with its words' pieces, characters and vectors."""
         fields, pieces = dict(fields), vocabulary(processor)
-        vectors = fields.pop("word_vectors", None)
+        vectors, tune = fields.pop("word_vectors", None), fields.pop("tune_vectors", False)
         known = {"vocab_size": len(pieces), "pad_token_id": processor.pad_token_id, "bos_token_id": None}
         known |= {"eos_token_id": processor.eos_token_id}
         if fields.get("char_features"):
@@ -69,15 +85,32 @@ class LabelTask(AutoModelTask):
             characters = spell(pieces, config.characters, config.max_word_length) if config.char_features else None
             model.encoder.model.words.set(starts, characters)
         if vectors is not None:
-            use_vectors(model, pieces, vectors)
+            use_vectors(model, pieces, vectors, tune)
         return model
 
 
-@torch.no_grad()
-def use_vectors(model: PreTrainedModel, words: list[str], path: str) -> int:
+def train_words(texts: list[str], section: WordPieceSection) -> PreTrainedTokenizerBase:
+    """The tokenizer that a recipe's section describes.
+
+    Raises:
+        RnnHubError: no such word list, or one together with BPE-dropout.
+    """
+    tokenizer = train_word_pieces(texts, section.vocab_size, section.lowercase, section.max_length)
+    if section.word_list is None:
+        return tokenizer
+    if section.dropout:
+        raise RnnHubError("tokenizer.dropout parts words by BPE, and tokenizer.word_list keeps them whole: choose one")
+    try:
+        return add_words(tokenizer, listed_words(section.word_list, section.word_list_size, texts))
+    except OSError as error:
+        raise RnnHubError(f"tokenizer.word_list: cannot read {section.word_list}: {error.strerror}") from error
+
+
+def use_vectors(model: PreTrainedModel, words: list[str], path: str, tune: bool = False) -> int:
     """Fill the input embedding's rows with pretrained vectors, those of the words that the file has.
 
-    They are scaled to the spread that the embedding has, so that words without a vector do not stand out.
+    They are scaled to the spread that the embedding has, so that words without a vector do not stand out. Unless they
+    are tuned, gradients leave them alone: words that training never meets then stay comparable with those it does.
 
     Returns:
         how many words have one.
@@ -92,5 +125,9 @@ def use_vectors(model: PreTrainedModel, words: list[str], path: str) -> int:
         hint = "; set model.embedding_size to it" if "a vector of" in str(error) else ""
         raise RnnHubError(f"model.word_vectors: {error}{hint}") from error
     found = torch.stack([torch.from_numpy(vector) for vector in vectors.values()])
-    weight[list(vectors)] = (found * (weight.std() / found.std().clamp(min=1e-6))).to(weight.dtype)
+    rows = torch.tensor(list(vectors))
+    with torch.no_grad():
+        weight[rows] = (found * (weight.std() / found.std().clamp(min=1e-6))).to(weight.dtype)
+    if not tune:
+        weight.register_hook(lambda gradient: gradient.index_fill(0, rows.to(gradient.device), 0))
     return len(vectors)

@@ -12,12 +12,11 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from rnn_hub.data.label_collators import TextLabelCollator
 from rnn_hub.data.labels import label_names, name_of, number_labels
 from rnn_hub.data.tokenization import token_lengths
-from rnn_hub.data.word_pieces import train_word_pieces
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.text_classification import TextLabelPipeline
 from rnn_hub.tasks.auto_model import column_texts
 from rnn_hub.tasks.base import DatasetSection, Scores
-from rnn_hub.tasks.classification import LabelTask, WordPieceSection
+from rnn_hub.tasks.classification import LabelTask, WordPieceSection, train_words
 
 
 @dataclass
@@ -49,8 +48,7 @@ class TextClassificationTask(LabelTask):
         self, rows: Dataset, dataset: LabelledTexts, tokenizer: WordPieceSection
     ) -> PreTrainedTokenizerBase:
         """Train the tokenizer on the texts."""
-        texts = column_texts(rows, dataset.text)
-        return train_word_pieces(texts, tokenizer.vocab_size, tokenizer.lowercase, tokenizer.max_length)
+        return train_words(column_texts(rows, dataset.text), tokenizer)
 
     def build_collator(
         self,

@@ -11,11 +11,10 @@ from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTr
 
 from rnn_hub.data.label_collators import TagCollator
 from rnn_hub.data.labels import inside, label_names, mend_bio, name_of, number_labels
-from rnn_hub.data.word_pieces import train_word_pieces
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.token_classification import EntityPipeline
 from rnn_hub.tasks.base import DatasetSection, Scores
-from rnn_hub.tasks.classification import LabelTask, WordPieceSection
+from rnn_hub.tasks.classification import LabelTask, WordPieceSection, train_words
 
 
 @dataclass
@@ -48,8 +47,7 @@ class TokenClassificationTask(LabelTask):
         self, rows: Dataset, dataset: TaggedTexts, tokenizer: WordPieceSection
     ) -> PreTrainedTokenizerBase:
         """Train the tokenizer on the words."""
-        texts = [" ".join(words) for words in rows[dataset.words]]
-        return train_word_pieces(texts, tokenizer.vocab_size, tokenizer.lowercase, tokenizer.max_length)
+        return train_words([" ".join(words) for words in rows[dataset.words]], tokenizer)
 
     def build_collator(
         self, processor: PreTrainedTokenizerBase, dataset: TaggedTexts, tokenizer: WordPieceSection, training: bool
