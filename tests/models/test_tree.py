@@ -104,10 +104,18 @@ def test_it_learns_an_operation_on_its_two_children() -> None:
 
 
 def test_what_no_tree_can_be_is_refused() -> None:
-    with pytest.raises((ValueError, StrictDataclassError), match="read from its leaves only"):
-        RnnTreeConfig(bidirectional=True)
-    with pytest.raises((ValueError, StrictDataclassError), match="unknown cell_type 'lstn'"):
-        RnnTreeConfig(cell_type="lstn")
+    for fields, message in (
+        ({"bidirectional": True}, "read from its leaves only"),
+        ({"cell_type": "lstn"}, "unknown cell_type 'lstn'"),
+        ({"layer_norm": True}, "layer_norm is for sequences and means nothing in a tree: leave it at False"),
+        ({"unrolling": "static"}, "unrolling is for sequences"),
+        ({"zoneout": 0.1}, "'binary_lstm' a unit has no one last state to keep"),
+    ):
+        with pytest.raises((ValueError, StrictDataclassError), match=message):
+            RnnTreeConfig(**fields)
+    assert RnnTreeConfig(cell_type="gru", zoneout=0.1).max_children is None
+    with pytest.raises(ValueError, match="does not support (gradient|activation) checkpointing"):
+        build().gradient_checkpointing_enable()
     with pytest.raises(ValueError, match="node 3 has more than 2 predecessors"):
         build()(torch.tensor([4, 5, 6, 0]), torch.tensor([[0, 1, 2], [3, 3, 3]]))
     assert build(cell_type="child_sum_lstm").config.max_children is None
