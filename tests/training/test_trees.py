@@ -72,6 +72,9 @@ def test_what_is_no_tree_for_the_model_is_said(trained, capsys) -> None:
     assert main(["predict", str(trained / "run"), "(0 (0 it) (0 is)"]) == 2
     assert "tree 1: 1 nodes are not closed at character 16" in capsys.readouterr().err
     assert main(["evaluate", str(trained / "run"), "--dataset", str(trained / "nothing")]) == 2
+    for option in ("--num-beams", "--max-new-tokens", "--n-best"):
+        assert main(["predict", str(trained / "run"), "(0 it)", option, "3"]) == 2
+        assert f"{option}" in (error := capsys.readouterr().err) and "leave it out" in error
 
 
 @pytest.mark.parametrize(
