@@ -39,6 +39,11 @@ FAMILIES = (
         {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
     ),
     ModelFamily(
+        "rnn_hub_tree",
+        "rnn_hub.models.tree.configuration_tree:RnnTreeConfig",
+        {"AutoModelForSequenceClassification": "rnn_hub.models.tree.modeling_tree:RnnForTreeClassification"},
+    ),
+    ModelFamily(
         "rnn_hub_classifier",
         "rnn_hub.models.classifier.configuration_classifier:RnnClassifierConfig",
         {

@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--length-penalty", type=float, help="exponent of the length in a beam's score")
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
+    command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
     command.add_argument("--output", help="write the predictions to this file, one a line")
     command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
     command.set_defaults(run="evaluate:evaluate")
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--batch-size", type=int, default=32, help="texts a batch (default: 32)")
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
+    command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
     command.set_defaults(run="predict:predict")
 
     command = commands.add_parser("bench", help="run the benchmarks of a checkout and print one table")

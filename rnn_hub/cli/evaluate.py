@@ -31,6 +31,8 @@ def evaluate(options: argparse.Namespace) -> None:
     model, processor = task.load_model(options.model)
     if options.device:
         model.to(options.device)
+    if options.int8:
+        decode_in_int8(model)
     started = time.perf_counter()
     predictions = task.predict(
         model,
@@ -74,6 +76,13 @@ def read_recipe(model: str) -> dict[str, Any]:
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             raise RnnHubError(f"there is no model folder {model!r}, and the Hub does not give it: {error}") from error
     return parse_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def decode_in_int8(model: Any) -> None:
+    """Let a model that generates on a CPU decode in 8-bit integers; refuse it of any other."""
+    if not hasattr(model, "decode_in_int8") or model.device.type != "cpu":
+        raise RnnHubError("--int8 is for models that generate text, on a CPU: leave it out")
+    model.decode_in_int8()
 
 
 def generation_options(options: argparse.Namespace) -> dict[str, Any]:

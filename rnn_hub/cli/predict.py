@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from rnn_hub.cli.console import log_to_stderr, quiet
-from rnn_hub.cli.evaluate import generation_options, read_recipe
+from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Print one output an input: a text, a label after its score, or a JSON list of entities.
+    """Print one output an input: a text, a label after its score, or, of entities and trees, JSON.
 
     With ``--n-best N`` N samples, or N lines of score, tab and text, of a search or of labels.
     """
@@ -28,6 +28,8 @@ def predict(options: argparse.Namespace) -> None:
 
     task = read_recipe(options.model).get("task", "translation")
     pipe = pipeline(task, model=options.model, device=options.device)
+    if options.int8:
+        decode_in_int8(pipe.model)
     arguments = {"batch_size": options.batch_size, **generation_options(options)}
     if options.n_best > 1 and task == "text-classification":
         arguments["top_k"] = options.n_best
@@ -39,7 +41,7 @@ def predict(options: argparse.Namespace) -> None:
     for start in range(0, len(texts), 64 * options.batch_size):
         chunk = texts[start : start + 64 * options.batch_size]
         for output in pipe(chunk, progress=len(chunk) > options.batch_size, **arguments):
-            if task == "token-classification":
+            if task in ("token-classification", "tree-classification"):
                 print(json.dumps(output, ensure_ascii=False), flush=True)
                 continue
             for record in output if isinstance(output, list) else [output]:

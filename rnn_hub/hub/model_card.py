@@ -30,6 +30,9 @@ METRIC_TITLES = {
     "accuracy": "accuracy, %",
     "macro_f1": "macro F1, %",
     "entity_f1": "entity F1, %",
+    "root_accuracy": "accuracy of the root, %",
+    "binary_accuracy": "the same, positive or negative, %",
+    "node_accuracy": "accuracy of all nodes, %",
     "nll": "nats a token",
     "perplexity": "perplexity",
 }
@@ -63,6 +66,15 @@ find("Ada Lovelace was born in London.")
 or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
 aggregation_strategy="simple")`, or from the command line:
 `rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
+    "tree-classification": """```python
+import rnn_hub
+
+label = rnn_hub.pipeline("tree-classification", model="{name}")
+label("(0 (0 It) (0 (0 (0 really) (0 works)) (0 .)))")["phrases"]
+```
+
+The numbers in a tree are the labels to learn and are not looked at here. From the command line, with a tree a line:
+`rnn-hub predict {name} "(0 (0 It) (0 works))"`.""",
     "translation": """```python
 import rnn_hub
 
@@ -73,9 +85,16 @@ translate("{example}")
 or from the command line: `rnn-hub predict {name} "{example}"`.""",
 }
 EXAMPLES = {"en": "A dog runs through the snow.", "de": "Ein Hund rennt durch den Schnee."}
-PIPELINE_TAGS = {"language-modeling": "text-generation"}  # else the task's own name
+PIPELINE_TAGS = {
+    "language-modeling": "text-generation",
+    "tree-classification": "text-classification",
+}  # else the task's own name
 GENERATED = "its output is fluent more often than right"
-ERRORS = {"text-classification": "its labels are guesses", "token-classification": "it misses and invents entities"}
+ERRORS = {
+    "text-classification": "its labels are guesses",
+    "tree-classification": "its labels are guesses",
+    "token-classification": "it misses and invents entities",
+}
 
 
 def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, Any]) -> Path:
@@ -171,7 +190,9 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     if recipe["task"] == "translation":
         attention = model.get("attention_type", "general")
         layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
-    if recipe["task"] in ERRORS:
+    if recipe["task"] == "tree-classification":
+        layers = f"cell `{model.get('cell_type', 'binary_lstm')}` over the nodes of a tree"
+    elif recipe["task"] in ERRORS:
         head = f"{model.get('pooling', 'attention')} pooling" if recipe["task"] == "text-classification" else "tags"
         head = "a conditional random field" if model.get("crf") else head
         layers = f"{layers}, in both directions, with {head}"
@@ -222,7 +243,8 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 def _limits(recipe: Mapping[str, Any]) -> str:
     task = recipe["task"]
     limit = (recipe.get("tokenizer") or {}).get("max_length", 512 if task in ERRORS else 256)
-    cut = f"Inputs beyond {limit} subwords are cut. " if task in ("translation", *ERRORS) else ""
+    cuts = task == "translation" or (task in ERRORS and task != "tree-classification")
+    cut = f"Inputs beyond {limit} subwords are cut. " if cuts else ""
     data = recipe["dataset"]["path"]
     return (
         f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text "

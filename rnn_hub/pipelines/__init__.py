@@ -14,6 +14,7 @@ PIPELINES: dict[str, str] = {
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
+    "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 

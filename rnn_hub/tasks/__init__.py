@@ -16,6 +16,7 @@ TASKS: dict[str, str] = {
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
     "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
+    "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
 

@@ -62,6 +62,7 @@ class LanguageModelingTask(GenerationTask):
     generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 0.8, "max_new_tokens": 200}
     metrics: ClassVar[tuple[str, ...]] = ("nll", "perplexity")
     main_metric = "nll"
+    demo = "demos.text_generation"
     greater_is_better = False
     rows_are_independent = False
 

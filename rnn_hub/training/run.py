@@ -60,11 +60,10 @@ def train(recipe: Recipe) -> dict[str, Any]:
     fields = {**recipe.task.model_fields(rows, recipe.dataset), **recipe.model}
     model = recipe.task.build_model(fields, processor, recipe.generation)
     trainer = _trainer(recipe, arguments, model, processor, rows, validation)
-    started = time.perf_counter()
     checkpoints = list_checkpoints(Path(arguments.output_dir))
     _log_start(recipe, model, rows, trainer, checkpoints)
     trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
-    seconds = time.perf_counter() - started
+    seconds = trainer.progress.seconds
     if arguments.world_size > 1:
         dist.barrier()
     load_weights(model, _final_weights(arguments))

@@ -60,6 +60,8 @@ def test_evaluate_takes_its_data_from_the_recipe_and_can_record(copy, capsys):
 def test_predict_translates_words_files_and_standard_input(model_folder, tmp_path, capsys, monkeypatch):
     assert main(["predict", str(model_folder), "red dog runs."]) == 0
     assert capsys.readouterr().out == "rote Hund rennt.\n"
+    assert main(["predict", str(model_folder), "red dog runs.", "--int8"]) == 0
+    assert capsys.readouterr().out == "rote Hund rennt.\n"
     lines = tmp_path / "lines.txt"
     lines.write_text("cat sees.\n\nbig bird sleeps.\n", encoding="utf-8")
     assert main(["predict", str(model_folder), str(lines)]) == 0

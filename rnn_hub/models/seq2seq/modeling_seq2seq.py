@@ -34,6 +34,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
     """
 
     config_class = RnnSeq2SeqConfig
+    decoding_modules = ("decoder", "lm_head")
     _tied_weights_keys = {
         "lm_head.weight": "embeddings.weight",
         "encoder.embeddings.weight": "embeddings.weight",
@@ -233,8 +234,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
 
     def decode_step(self, tokens: Tensor, memory: Memory | None, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of our own decoding loops: tokens (R,) -> logits (R, V) in float32 and the next state."""
-        hidden, _, state = self.decoder(self.embeddings(tokens[:, None]), memory, state)
-        return self.lm_head(hidden[:, 0]).float(), state
+        hidden, _, state = self.decoder.advance(self.embeddings(tokens), memory, state)
+        return self.lm_head(hidden).float(), state
 
     def prepare_inputs_for_generation(
         self,
