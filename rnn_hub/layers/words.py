@@ -109,13 +109,21 @@ class CharacterFeatures(nn.Module):
             self.output_size = 2 * hidden_size
 
     def forward(self, characters: Tensor) -> Tensor:
-        """(B, T, C) numbers of characters -> (B, T, F); 0 for a word without any."""
-        flat = characters.flatten(0, 1)
-        mask = flat > 0
-        x = self.dropout(self.embeddings(flat)) * mask[..., None].to(self.embeddings.weight.dtype)
+        """(B, T, C) numbers of characters -> (B, T, F); 0 for a word without any.
+
+        Each different word is read once, except in a graph, whose shapes must not depend on data.
+        """
+        if torch.compiler.is_compiling():
+            return self._read(characters.flatten(0, 1)).unflatten(0, characters.shape[:2])
+        words, place = torch.unique(characters.flatten(0, 1), dim=0, return_inverse=True)
+        longest = max(int((words > 0).sum(dim=1).max()), 1)
+        return self._read(words[:, :longest])[place].unflatten(0, characters.shape[:2])
+
+    def _read(self, characters: Tensor) -> Tensor:
+        """(words, C) -> (words, F)."""
+        mask = characters > 0
+        x = self.dropout(self.embeddings(characters)) * mask[..., None].to(self.embeddings.weight.dtype)
         if self.kind == "cnn":
-            features = self.convolution(x.transpose(1, 2)).masked_fill(~mask[:, None], 0).amax(dim=-1).relu()
-        else:
-            _, state = self.stack(x, mask)
-            features = torch.cat([hidden for hidden, *_ in state], dim=-1).to(x.dtype)
-        return features.unflatten(0, characters.shape[:2])
+            return self.convolution(x.transpose(1, 2)).masked_fill(~mask[:, None], 0).amax(dim=-1).relu()
+        _, state = self.stack(x, mask)
+        return torch.cat([hidden for hidden, *_ in state], dim=-1).to(x.dtype)

@@ -58,7 +58,7 @@ def train(likelihood: Callable[..., torch.Tensor], *batch: torch.Tensor) -> None
     likelihood(*batch).sum().backward()
 
 
-def repeat(run: Callable[[], object], times: int = 50) -> None:
+def repeat(run: Callable[[], object], times: int = 20) -> None:
     """Works long enough to be measured."""
     for _ in range(times):
         run()

@@ -5,7 +5,15 @@ from datasets import ClassLabel, Dataset, Features, List
 
 from rnn_hub.data.label_collators import TagCollator, TextLabelCollator
 from rnn_hub.data.labels import label_names, mend_bio
-from rnn_hub.data.word_pieces import common_characters, spell, train_word_pieces, vocabulary, word_starts
+from rnn_hub.data.word_pieces import (
+    add_words,
+    common_characters,
+    listed_words,
+    spell,
+    train_word_pieces,
+    vocabulary,
+    word_starts,
+)
 from rnn_hub.errors import RnnHubError
 
 TEXTS = ["I don't like it , it 's a feel-good film", "Jane Austen's Bath"] * 4
@@ -64,6 +72,17 @@ def test_pieces_say_whether_they_begin_a_word_and_what_they_are_made_of(tokenize
     assert table[0] == [0] * 6 and table[1] == [1] + [0] * 5
     spelled = "".join(characters[number - 2] for i in ids for number in table[i] if number)
     assert spelled == "Bathane"
+
+
+def test_words_of_a_file_stay_whole_and_others_are_parted(tmp_path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("film 0 1\n1-2 0 1\nlondon 0 1\nparis 1 1\nbath 1 0\n")
+    words = listed_words(path, 3, TEXTS)
+    assert words == ["film", "Bath", "Film", "London", "film"]
+    tokenizer = add_words(train_word_pieces(TEXTS, 40), words)
+    assert tokenizer.tokenize("London film Bath") == ["London", "film", "Bath"]
+    assert len(tokenizer.tokenize("Janet")) > 1 and tokenizer.tokenize("Jane犬 film") == ["<unk>", "film"]
+    assert tokenizer("<pad> film").input_ids[-1] == vocabulary(tokenizer).index("film")
 
 
 def test_a_vocabulary_needs_text_and_room() -> None:

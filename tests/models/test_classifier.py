@@ -51,6 +51,22 @@ def test_smoothing_and_the_penalty_of_overlap_count_in_training_only() -> None:
     assert model.train()(IDS, labels=labels).loss > measured + 0.3
 
 
+def test_consistency_compares_two_draws_of_dropout_in_training_only() -> None:
+    model, labels = text_model(consistency=2.0, dropout=0.5), torch.tensor([0, 1, 1, 0])
+    plain = model(IDS, labels=labels)
+    torch.testing.assert_close(plain.loss, F.cross_entropy(plain.logits, labels))
+    torch.manual_seed(0)
+    output = model.train()(IDS, labels=labels, num_items_in_batch=4)
+    assert output.logits.shape == (4, 2)
+    torch.manual_seed(0)
+    model.config.consistency = 1e-9
+    alone = model(IDS, labels=labels).loss
+    assert output.loss > alone
+    model.encoder.model.dropout.p, model.config.consistency = 0.0, 2.0
+    still = model(IDS, labels=labels)
+    torch.testing.assert_close(still.loss, F.cross_entropy(still.logits, labels))
+
+
 @pytest.mark.parametrize(("make", "width"), [(text_model, 2), (tag_model, 5)])
 def test_a_tiny_batch_can_be_learned(make, width) -> None:
     model = make().train()

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import torch
 import yaml
 
 from rnn_hub.cli import main
 from rnn_hub.errors import RnnHubError
+from rnn_hub.tasks import load_task
 from rnn_hub.training.recipes import build_recipe
 from rnn_hub.training.run import train
 from tests import tiny_labels
@@ -69,6 +71,8 @@ def test_a_run_continues_where_it_stopped(kind, tmp_path) -> None:
         ("model", {"pooling": "middle"}, "'middle'.*last, mean, max, attention"),
         ("model", {"char_features": "lstm"}, "'lstm'.*cnn, rnn"),
         ("model", {"word_vectors": "absent.txt"}, "no file of word vectors absent.txt"),
+        ("tokenizer", {"word_list": "absent.txt"}, "dropout parts words by BPE"),
+        ("tokenizer", {"word_list": "absent.txt", "dropout": 0.0}, "cannot read absent.txt: No such file"),
         ("dataset", {"text": "sentence"}, "no column 'sentence'"),
         ("dataset", {"labels": ["negative"]}, "the label 1 is none of the model's: they are negative"),
         ("generation", {"max_new_tokens": 3}, "labels are not generated"),
@@ -80,6 +84,27 @@ def test_mistakes_in_a_recipe_are_told_at_once(section, change, message, tmp_pat
     values[section] = {**values[section], **change}
     with pytest.raises(RnnHubError, match=message):
         train(build_recipe(yaml.safe_load(yaml.safe_dump(values))))
+
+
+def test_vectors_stay_as_they_are_and_words_of_the_file_join_the_vocabulary(tmp_path) -> None:
+    vectors = tmp_path / "vectors.txt"
+    words = ["film", "story", "brilliant", "superb"]
+    numbers = torch.randn(len(words), 24).tolist()
+    lines = zip(words, numbers, strict=True)
+    vectors.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in lines))
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    sections = {
+        "tokenizer": {"word_list": str(vectors), "dropout": 0.0, "vocab_size": 60},
+        "model": {"word_vectors": str(vectors)},
+        "training": {"num_train_epochs": 1},
+    }
+    train(build_recipe(tiny_labels.recipe("opinion", corpus, tmp_path / "run", **sections)))
+    model, tokenizer = load_task("text-classification").load_model(str(tmp_path / "run"))
+    rows = model.get_input_embeddings().weight[tokenizer(" ".join(words)).input_ids]
+    assert rows.shape[0] == 4
+    expected = torch.tensor(numbers)
+    scale = rows.norm() / expected.norm()
+    torch.testing.assert_close(rows, expected * scale, atol=2e-3, rtol=2e-3)
 
 
 def test_labels_that_the_model_does_not_have_are_named(tmp_path, tmp_path_factory, capsys) -> None:

@@ -22,6 +22,8 @@ class RnnClassifierConfig(RnnEncoderConfig):
         classifier_dropout: on what the output layer sees.
         label_smoothing: weight of the uniform distribution in the training loss (Szegedy et al. 2016, section 7); not
             for a CRF.
+        consistency: weight in the training loss of a text classifier of the divergence between two passes over the same
+            texts, each with its own dropout (R-Drop, Liang et al. 2021, equation 2); a step then costs twice.
         encoder: the configuration, as a dictionary, of any other encoder of transformers to use instead of ours.
         ignored_token_ids: with such an encoder, tokens of its inputs that belong to no text, and so get no tag.
     """
@@ -35,6 +37,7 @@ class RnnClassifierConfig(RnnEncoderConfig):
     crf: bool = False
     classifier_dropout: float | int = 0.0
     label_smoothing: float | int = 0.0
+    consistency: float | int = 0.0
     encoder: dict[str, Any] | None = None
     ignored_token_ids: list[int] | None = None
 

@@ -71,6 +71,14 @@ class RnnForSequenceClassification(RnnPreTrainedModel):
         """
         if output_attentions and self.config.pooling != "attention":
             raise ValueError(f"there is no attention to return: the config has pooling={self.config.pooling!r}")
+        twice = self.training and labels is not None and self.config.consistency > 0
+        if twice and self._problem(labels) != "single_label_classification":
+            raise ValueError(f"consistency compares distributions of labels: set it to 0 for {self._problem(labels)}")
+        if twice:  # two draws of dropout for each row
+            batch = (input_ids, attention_mask, inputs_embeds, labels)
+            batch = (None if part is None else part.repeat(2, *[1] * (part.dim() - 1)) for part in batch)
+            input_ids, attention_mask, inputs_embeds, labels = batch
+            num_items_in_batch = None if num_items_in_batch is None else 2 * num_items_in_batch
         states, mask, last = self.encoder(input_ids, attention_mask, inputs_embeds)
         pooled, weights = self.pooling(states, mask, last)
         logits = self.classifier(self.dropout(pooled))
@@ -79,6 +87,9 @@ class RnnForSequenceClassification(RnnPreTrainedModel):
             loss = self._loss(logits, labels, num_items_in_batch)
             if self.training and self.config.attention_penalty and weights is not None:
                 loss = loss + self.config.attention_penalty * hop_overlap(weights)
+            if twice:
+                loss = loss + self.config.consistency * _divergence(*logits.float().chunk(2))
+                logits = logits.chunk(2)[0]
         return SequenceClassifierOutput(loss=loss, logits=logits, attentions=(weights,) if output_attentions else None)
 
     def _loss(self, logits: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
@@ -102,3 +113,9 @@ class RnnForSequenceClassification(RnnPreTrainedModel):
             kind = "single_label_classification" if whole else "multi_label_classification"
             self.config.problem_type = "regression" if self.config.num_labels == 1 else kind
         return self.config.problem_type
+
+
+def _divergence(one: Tensor, other: Tensor) -> Tensor:
+    """(KL(p || q) + KL(q || p)) / 2 of the labels' distributions by logits (B, L), the mean over rows."""
+    p, q = one.log_softmax(dim=-1), other.log_softmax(dim=-1)
+    return ((p.exp() - q.exp()) * (p - q)).sum(dim=-1).mean() / 2
