@@ -11,8 +11,8 @@ from rnn_hub.cells.lstm import LSTMCell
 
 
 class Predecessors(NamedTuple):
-    """The P predecessors of some nodes: their states, tensors of (P, ...); for each of them the row of its node, and
-    its place among that node's predecessors, both (P,) and from 0."""
+    """The P predecessors of some nodes, in the order of nodes and places: their states, tensors of (P, ...); for each
+    the row of its node, and its place among that node's predecessors, both (P,) and from 0."""
 
     state: State
     node: Tensor
@@ -55,7 +55,7 @@ class ChildSumLSTMCell(TreeLSTMCell):
         """The equations above."""
         hidden, memory = before.state
         zero = hidden.new_zeros(len(inputs[0]), self.hidden_size)
-        recurrent = self.product(zero.index_add(0, before.node, hidden))
+        recurrent = self.product(zero.index_add(0, before.node, hidden) if len(hidden) else zero[:1])
         input_gate, _, candidate, output_gate = (inputs[0] + recurrent).chunk(4, dim=-1)
         rows = slice(self.hidden_size, 2 * self.hidden_size)
         forget_gates = torch.sigmoid(inputs[0][before.node, rows] + self.product(hidden, rows))
@@ -86,9 +86,8 @@ class BinaryLSTMCell(TreeLSTMCell):
 
     def join(self, inputs: tuple[Tensor, ...], before: Predecessors) -> tuple[Tensor, State]:
         """The equations above."""
-        size, place = self.hidden_size, (before.node, before.slot)
-        zero = before.state[0].new_zeros(len(inputs[0]), 2, size)
-        hidden, memory = (zero.index_put(place, part) for part in before.state)
+        size, count = self.hidden_size, len(inputs[0])
+        hidden, memory = (self.slots(part, before, count) for part in before.state)
         recurrent = self.product(hidden.flatten(1)).split((size, 2 * size, size, size), dim=-1)
         input_gate, forget_gates, candidate, output_gate = recurrent
         input_x, forget_x, candidate_x, output_x = inputs[0].chunk(4, dim=-1)
@@ -97,3 +96,10 @@ class BinaryLSTMCell(TreeLSTMCell):
         memory = memory + torch.sigmoid(input_x + input_gate) * torch.tanh(candidate_x + candidate)
         hidden = torch.sigmoid(output_x + output_gate) * torch.tanh(memory)
         return hidden, (hidden, memory)
+
+    def slots(self, part: Tensor, before: Predecessors, count: int) -> Tensor:
+        """Predecessors in their places, zeros where there is none: (P, H) -> (n, 2, H), or of none at all (1, 2, H)."""
+        if len(part) == 2 * count:  # in the order of nodes and places
+            return part.view(count, 2, self.hidden_size)
+        zero = part.new_zeros(count if len(part) else 1, 2, self.hidden_size)
+        return zero.index_put((before.node, before.slot), part)

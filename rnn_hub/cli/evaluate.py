@@ -40,7 +40,7 @@ def evaluate(options: argparse.Namespace) -> None:
         task.inputs(rows, dataset),
         batch_size=options.batch_size,
         progress=True,
-        **generation_options(options),
+        **generation_options(options, model),
     )
     seconds = time.perf_counter() - started
     scores = task.score(predictions, task.references(rows, dataset), dataset)
@@ -85,10 +85,16 @@ def decode_in_int8(model: Any) -> None:
     model.decode_in_int8()
 
 
-def generation_options(options: argparse.Namespace) -> dict[str, Any]:
-    """The options of generation that were given; the rest comes from the model's generation config."""
+def generation_options(options: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """The options of generation that were given, which a model that does not generate refuses.
+
+    The rest comes from the model's generation config.
+    """
     names = ("num_beams", "length_penalty", "max_new_tokens")
-    return {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    if given and not model.can_generate():
+        raise RnnHubError(f"--{next(iter(given)).replace('_', '-')} is for models that generate text: leave it out")
+    return given
 
 
 def record(folder: Path, recipe: dict[str, Any], result: dict[str, Any]) -> None:

@@ -30,9 +30,16 @@ def predict(options: argparse.Namespace) -> None:
     pipe = pipeline(task, model=options.model, device=options.device)
     if options.int8:
         decode_in_int8(pipe.model)
-    arguments = {"batch_size": options.batch_size, **generation_options(options)}
+    if task == "music-generation":
+        from rnn_hub.cli.music import write_music
+
+        write_music(pipe, texts, options)
+        return
+    arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
     if options.n_best > 1 and task == "text-classification":
         arguments["top_k"] = options.n_best
+    elif options.n_best > 1 and not pipe.model.can_generate():
+        raise RnnHubError(f"--n-best: a model of {task} gives one answer: leave it out")
     elif options.n_best > 1:
         arguments["num_return_sequences"] = options.n_best
         if not pipe.model.generation_config.do_sample:

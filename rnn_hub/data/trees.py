@@ -1,6 +1,7 @@
 """Labelled trees in brackets, `(3 (2 It) (4 (4 works) (2 .)))`, as the Stanford Sentiment Treebank writes them."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,22 @@ class Tree(NamedTuple):
         for child, parent in self.edges:  # children before parents: each is whole when it is added
             below[parent] = below[parent] + below[child]
         return below
+
+    def widest(self) -> tuple[int, int]:
+        """A node that has as many children as any, and how many."""
+        children = Counter(parent for _, parent in self.edges)
+        return max(children.items(), key=lambda item: item[1], default=(0, 0))
+
+
+def check_children(tree: Tree, limit: int | None, where: str) -> None:
+    """Refuses a tree with a node of more children than `limit`, which `where` names: an `RnnHubError`."""
+    node, count = tree.widest()
+    if limit is not None and count > limit:
+        phrase = " ".join(tree.phrases()[node])
+        raise RnnHubError(
+            f"{where}: the node over {phrase[:60]!r} has {count} children, and this model takes {limit}: make the tree "
+            "binary, or train a model with cell_type child_sum_lstm"
+        )
 
 
 def parse_tree(text: str, classes: int | None = None, where: str = "the tree") -> Tree:

@@ -33,7 +33,9 @@ METRIC_TITLES = {
     "root_accuracy": "accuracy of the root, %",
     "binary_accuracy": "the same, positive or negative, %",
     "node_accuracy": "accuracy of all nodes, %",
+    "music_deviation": "largest deviation of a statistic of samples, in standard deviations of the corpus",
     "nll": "nats a token",
+    "nll_step": "nats a sixteenth",
     "perplexity": "perplexity",
 }
 
@@ -75,6 +77,15 @@ label("(0 (0 It) (0 (0 (0 really) (0 works)) (0 .)))")["phrases"]
 
 The numbers in a tree are the labels to learn and are not looked at here. From the command line, with a tree a line:
 `rnn-hub predict {name} "(0 (0 It) (0 works))"`.""",
+    "music-generation": """```python
+import rnn_hub
+
+compose = rnn_hub.pipeline("music-generation", model="{name}")
+piece = compose("G minor", seed=1)  # or primer="beginning.mid", or melody="melody.mid"
+open("piece.mid", "wb").write(piece["midi"])
+```
+
+or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid --output piece.wav`.""",
     "translation": """```python
 import rnn_hub
 
@@ -246,6 +257,11 @@ def _limits(recipe: Mapping[str, Any]) -> str:
     cuts = task == "translation" or (task in ERRORS and task != "tree-classification")
     cut = f"Inputs beyond {limit} subwords are cut. " if cuts else ""
     data = recipe["dataset"]["path"]
+    if recipe["task"] == "music-generation":
+        return (
+            f"The model knows the style of `{data}` and no other. It keeps a key, leads voices and ends in cadences; "
+            "beyond a phrase it has no plan, and a rule that it breaks it does not mend: parallels and crossings occur."
+        )
     return (
         f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text "
         f"{ERRORS.get(task, GENERATED)}. {cut}Its outputs repeat "

@@ -1,6 +1,6 @@
 """Unrolling over directed acyclic graphs: sequences, trees, and whatever else has no cycle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -47,46 +47,68 @@ def graph_rnn(
         ValueError: a cycle, naming its nodes in order; an edge that is none, or names no node; more predecessors than
             the cell takes.
     """
+    tree = isinstance(step, TreeLSTMCell)
+    bare = tree and state is None  # zeros before the first nodes are no predecessors
     step, state = bind(step, x, state)
-    limit = step.max_predecessors if isinstance(step, TreeLSTMCell) else None
-    levels = _plan(edges, len(x), limit)
-    parts = [part[:, 0] for part in step.project(x[:, None], state)] if isinstance(step, Cell) else [x]
-    order = torch.tensor([node for level in levels for node in level.nodes], dtype=torch.long, device=x.device)
-    sizes = [len(level.nodes) for level in levels]
-    inputs = zip(*(part[order].split(sizes) for part in parts), strict=True)
-    pool, outputs, states = tuple(part[:0] for part in state), [], []
-    for level, level_inputs in zip(levels, inputs, strict=True):
-        starts, rows, node, slot, kept = (torch.tensor(i, dtype=torch.long, device=x.device) for i in level[1:])
-        before = tuple(torch.cat([first[starts], old[rows]]) for first, old in zip(state, pool, strict=True))
-        if isinstance(step, TreeLSTMCell):
-            output, after = step.join(level_inputs, Predecessors(before, node, slot))
-        else:
-            before = tuple(merge(part, node, len(level.nodes)) for part in before)
-            output, after = (step.step if isinstance(step, Cell) else step)(level_inputs, before)
-        pool = tuple(torch.cat([old[kept], new]) for old, new in zip(pool, after, strict=True)) if len(kept) else after
-        outputs.append(output)
-        states.append(after)
+    levels = _plan(edges, len(x), step.max_predecessors if tree else None)
     if not levels:
         return state[0].to(output_dtype(x, state[0])), state
-    place = order.argsort()
-    output = torch.cat(outputs)[place].to(output_dtype(x, outputs[0]))
+    starts, nodes, *links = (_tensors(lists, x.device) for lists in zip(*levels, strict=True))
+    parts = [part[:, 0] for part in step.project(x[:, None], state)] if isinstance(step, Cell) else [x]
+    advance = step.step if isinstance(step, Cell) else step
+    first, others = torch.cat(starts), torch.cat(nodes)
+    before = tuple(part[first[:0] if bare else first] for part in state)
+    if bare:
+        output, after = step.join(_rows(parts, first), Predecessors(before, first[:0], first[:0]))
+    else:
+        output, after = advance(_rows(parts, first), before)
+    outputs, states, pool = [output], [after], ()
+    begun, inputs = _split(after, starts), _split(_rows(parts, others), nodes)
+    for begins, own, (rows, node, slot, kept) in zip(begun, inputs, zip(*links, strict=True), strict=True):
+        pieces = [_rows(pool, kept)] * bool(len(kept)) + [begins] * bool(len(begins[0]))
+        if len(own[0]):
+            before = _rows(pool, rows)
+            if tree:
+                output, after = step.join(own, Predecessors(before, node, slot))
+            else:
+                output, after = advance(own, tuple(merge(part, node, len(own[0])) for part in before))
+            outputs.append(output)
+            states.append(after)
+            pieces.append(after)
+        pool = tuple(map(torch.cat, zip(*pieces, strict=True))) if len(pieces) > 1 else pieces[0]
+    place = torch.cat([first, others]).argsort()
+    output = torch.cat(outputs)[place].to(output_dtype(x, output))
     return output, tuple(torch.cat(parts)[place] for parts in zip(*states, strict=True))
 
 
+def _rows(parts: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, ...]:
+    return tuple(part.index_select(0, rows) for part in parts)
+
+
+def _split(parts: Sequence[Tensor], like: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """Pieces of the parts, as long as the tensors in `like`."""
+    return zip(*(part.split([len(rows) for rows in like]) for part in parts), strict=True)
+
+
 class _Level(NamedTuple):
-    """Nodes that are computed together: first those without a predecessor (`starts`), then the others.
+    """Nodes whose states are ready together: those without a predecessor (`starts`), and the others (`nodes`).
 
     `rows` are the others' predecessors in the pool of states that are still needed; `node` and `slot` are those of
-    `Predecessors`, with a start state as the only predecessor of a node that has none; `kept` are rows of the pool that
-    stay for later levels.
+    `Predecessors`; `kept` are rows of the pool that stay for later levels, before the states of this one.
     """
 
-    nodes: list[int]
     starts: list[int]
+    nodes: list[int]
     rows: list[int]
     node: list[int]
     slot: list[int]
     kept: list[int]
+
+
+def _tensors(lists: Sequence[list[int]], device: torch.device) -> tuple[Tensor, ...]:
+    """A tensor of each list; they go to the device at once."""
+    flat = torch.tensor([number for numbers in lists for number in numbers], dtype=torch.long, device=device)
+    return flat.split([len(numbers) for numbers in lists])
 
 
 def _plan(edges: Tensor, count: int, limit: int | None) -> list[_Level]:
@@ -95,24 +117,22 @@ def _plan(edges: Tensor, count: int, limit: int | None) -> list[_Level]:
     needed = torch.bincount(edges[0].cpu(), minlength=count).tolist()
     levels, pool = [], []
     for nodes in _by_depth(before, needed.copy()):
-        starts = [node for node in nodes if not before[node]]
-        others = [node for node in nodes if before[node]]
+        starts, others = ([node for node in nodes if bool(before[node]) is inner] for inner in (False, True))
         place = {node: row for row, node in enumerate(pool)}
         sources = [source for node in others for source in before[node]]
         for source in sources:
             needed[source] -= 1
-        counts = [1] * len(starts) + [len(before[node]) for node in others]
         levels.append(
             _Level(
-                nodes=starts + others,
                 starts=starts,
+                nodes=others,
                 rows=[place[source] for source in sources],
-                node=[row for row, number in enumerate(counts) for _ in range(number)],
-                slot=[slot for number in counts for slot in range(number)],
+                node=[row for row, node in enumerate(others) for _ in before[node]],
+                slot=[slot for node in others for slot in range(len(before[node]))],
                 kept=[row for row, node in enumerate(pool) if needed[node]],
             )
         )
-        pool = [node for node in pool if needed[node]] + levels[-1].nodes
+        pool = [node for node in pool if needed[node]] + starts + others
     return levels
 
 

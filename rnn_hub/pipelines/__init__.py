@@ -15,6 +15,7 @@ PIPELINES: dict[str, str] = {
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
+    "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 

@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers import AutoModelForSequenceClassification, Pipeline
 
-from rnn_hub.data.trees import TreeCollator, parse_tree
+from rnn_hub.data.trees import TreeCollator, check_children, parse_tree
 from rnn_hub.errors import RnnHubError
 
 
@@ -40,7 +40,8 @@ class TreeLabelPipeline(Pipeline):
         if batch_size < 1:
             raise RnnHubError(f"batch_size must be at least 1, not {batch_size}")
         trees = [parse_tree(text, where=f"tree {number}") for number, text in enumerate(inputs, 1)]
-        self._check_children(trees)
+        for number, tree in enumerate(trees, 1):
+            check_children(tree, self.model.config.max_children, f"tree {number}")
         results: list = []
         collate = TreeCollator(self.tokenizer)
         for start in tqdm(range(0, len(trees), batch_size), desc="reading", unit="batch", disable=not progress):
@@ -50,19 +51,6 @@ class TreeLabelPipeline(Pipeline):
             rows = logits.float().softmax(dim=-1).split([len(tree.words) for tree in chunk])
             results.extend(part.tolist() for part in rows)
         return results
-
-    def _check_children(self, trees: Sequence[Any]) -> None:
-        """An error for the first node with more children than the model takes."""
-        limit = self.model.config.max_children
-        for number, tree in enumerate(trees, 1):
-            parents = [parent for _, parent in tree.edges]
-            for parent in parents:
-                if limit is not None and parents.count(parent) > limit:
-                    phrase = " ".join(tree.phrases()[parent])
-                    raise RnnHubError(
-                        f"tree {number}: the node over {phrase[:60]!r} has {parents.count(parent)} children, and this "
-                        f"model takes {limit}: make the tree binary"
-                    )
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         return {}, {}, {}

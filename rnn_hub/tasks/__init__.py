@@ -17,6 +17,7 @@ TASKS: dict[str, str] = {
     "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
+    "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
 

@@ -12,8 +12,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 import rnn_hub.models.tree  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.tokenization import train_tokenizer
-from rnn_hub.data.trees import Tree, TreeCollator, parse_tree
-from rnn_hub.errors import RnnHubError
+from rnn_hub.data.trees import Tree, TreeCollator, check_children, parse_tree
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.tree_classification import TreeLabelPipeline
 from rnn_hub.tasks.auto_model import AutoModelTask, column_texts
@@ -53,6 +52,16 @@ class TreeClassificationTask(AutoModelTask):
     auto_class = AutoModelForSequenceClassification
     metrics: ClassVar[tuple[str, ...]] = ("root_accuracy", "binary_accuracy", "node_accuracy")
     main_metric = "root_accuracy"
+    widest: tuple[Tree, str] = (Tree([], [], []), "")
+    """Of the trees loaded, one with as many children at a node as any, and its place in the data."""
+
+    def load(self, dataset: TreeDataset, split: str, **kwargs: Any) -> Dataset:
+        """Load one split; a row that holds no tree raises an error that names it, before any work."""
+        rows = super().load(dataset, split, **kwargs)
+        trees = self._trees(rows, dataset, f"{split}, ")
+        number, tree = max(enumerate(trees), key=lambda item: item[1].widest()[1])
+        self.widest = max(self.widest, (tree, f"{split}, row {number}"), key=lambda item: item[0].widest()[1])
+        return rows
 
     def model_fields(self, rows: Dataset, dataset: TreeDataset) -> dict[str, Any]:
         """The labels: those that the section names, else the numbers in the rows."""
@@ -71,8 +80,11 @@ class TreeClassificationTask(AutoModelTask):
     def build_model(
         self, fields: Mapping[str, Any], processor: PreTrainedTokenizerBase, generation: Mapping[str, Any]
     ) -> PreTrainedModel:
-        """Build the model for the tokenizer's vocabulary."""
-        return self._model(self._config(fields, vocab_size=len(processor), pad_token_id=processor.pad_token_id))
+        """Build the model for the tokenizer's vocabulary; an error names a tree that its cell cannot read."""
+        config = self._config(fields, vocab_size=len(processor), pad_token_id=processor.pad_token_id)
+        tree, where = self.widest
+        check_children(tree, config.max_children, where)
+        return self._model(config)
 
     def build_processor(
         self, rows: Dataset, dataset: TreeDataset, tokenizer: TreeWordSection
@@ -120,9 +132,7 @@ class TreeClassificationTask(AutoModelTask):
         """Accuracy of the roots, of their sign, and of all nodes, in percent."""
         return Scores(*compute_metrics(self.metrics, predictions, references))
 
-    def _trees(self, rows: Dataset, dataset: TreeDataset) -> list[Tree]:
+    def _trees(self, rows: Dataset, dataset: TreeDataset, split: str = "") -> list[Tree]:
         classes = len(dataset.labels) if dataset.labels else None
         texts = column_texts(rows, dataset.tree)
-        if not texts:
-            raise RnnHubError("there are no trees: check the dataset's columns and split")
-        return [parse_tree(text, classes, f"row {number}") for number, text in enumerate(texts)]
+        return [parse_tree(text, classes, f"{split}row {number}") for number, text in enumerate(texts)]

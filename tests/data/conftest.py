@@ -44,3 +44,14 @@ def multi30k() -> str:
     if not folder.is_dir():
         pytest.skip(f"multi30k is not at {folder}; set RNN_HUB_DATA to the folder that holds it")
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def chorales(data_dir) -> list[list[list[int]]]:
+    """The grids (T, 4) of all chorales of the three splits."""
+    import datasets
+
+    folder = data_dir / "jsb_chorales_satb_16th"
+    if not folder.is_dir():
+        pytest.skip(f"needs the chorales: no folder {folder}")
+    return [row["voices"] for split in datasets.load_dataset(str(folder)).values() for row in split]

@@ -122,6 +122,21 @@ def test_nodes_in_any_order_give_the_same() -> None:
     torch.testing.assert_close(output[place], expected)
 
 
+@pytest.mark.parametrize("name", ["child_sum_lstm", "binary_lstm", "gru", "qrnn"])
+def test_a_state_may_be_needed_at_several_levels_and_gradients_are_those_of_differences(name: str) -> None:
+    cell, weights = build(name)
+    x, start = inputs(6), tuple(torch.randn_like(part) for part in cell.init_state(6, inputs(6)))
+    edges = torch.tensor([[0, 0, 0, 1, 2, 3, 4], [1, 2, 5, 3, 4, 5, 3]])
+    edges = edges[:, edges[1] != 5] if name == "binary_lstm" else edges
+    wanted = [x, *weights.values(), *(part.requires_grad_() for part in start)]
+
+    def run(*_: Tensor) -> tuple[Tensor, ...]:
+        output, state = graph_rnn(cell, x, edges, start)
+        return output, *state
+
+    assert torch.autograd.gradcheck(run, wanted)
+
+
 @pytest.mark.parametrize("edges", [torch.zeros(2, 0, dtype=torch.long), torch.tensor(TREE).T])
 def test_no_nodes_and_no_edges(edges: Tensor) -> None:
     cell, _ = build("gru")

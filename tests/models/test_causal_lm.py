@@ -203,3 +203,11 @@ def test_the_text_generation_pipeline_of_transformers_continues_prompts() -> Non
     outputs = write(["one two", "one two three four", ""], do_sample=False, max_new_tokens=3, batch_size=2)
     texts = [output[0]["generated_text"] for output in outputs]
     assert texts == ["one two three four five", "one two three four five six seven", " one two three"]
+
+
+def test_the_order_of_conditions_survives_saving(tmp_path) -> None:
+    labels = {"tonic": ["C", "G", "D"], "mode": ["major", "minor"]}
+    config = RnnCausalLMConfig(vocab_size=20, embedding_size=8, hidden_size=8, condition_labels=labels)
+    assert list(config.condition_labels) == ["mode", "tonic"] and config.condition_sizes == [2, 3]
+    config.save_pretrained(tmp_path)
+    assert RnnCausalLMConfig.from_pretrained(tmp_path).condition_labels == config.condition_labels

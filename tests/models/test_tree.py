@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
 from rnn_hub.models.tree.configuration_tree import RnnTreeConfig
@@ -104,10 +105,38 @@ def test_it_learns_an_operation_on_its_two_children() -> None:
 
 
 def test_what_no_tree_can_be_is_refused() -> None:
-    with pytest.raises((ValueError, StrictDataclassError), match="read from its leaves only"):
-        RnnTreeConfig(bidirectional=True)
-    with pytest.raises((ValueError, StrictDataclassError), match="unknown cell_type 'lstn'"):
-        RnnTreeConfig(cell_type="lstn")
+    for fields, message in (
+        ({"bidirectional": True}, "read from its leaves only"),
+        ({"cell_type": "lstn"}, "unknown cell_type 'lstn'"),
+        ({"layer_norm": True}, "layer_norm is for sequences and means nothing in a tree: leave it at False"),
+        ({"unrolling": "static"}, "unrolling is for sequences"),
+        ({"zoneout": 0.1}, "'binary_lstm' a unit has no one last state to keep"),
+    ):
+        with pytest.raises((ValueError, StrictDataclassError), match=message):
+            RnnTreeConfig(**fields)
+    assert RnnTreeConfig(cell_type="gru", zoneout=0.1).max_children is None
+    with pytest.raises(ValueError, match="does not support (gradient|activation) checkpointing"):
+        build().gradient_checkpointing_enable()
     with pytest.raises(ValueError, match="node 3 has more than 2 predecessors"):
         build()(torch.tensor([4, 5, 6, 0]), torch.tensor([[0, 1, 2], [3, 3, 3]]))
     assert build(cell_type="child_sum_lstm").config.max_children is None
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_loads_and_runs(dtype: torch.dtype, tmp_path) -> None:
+    model = build(cell_type="child_sum_lstm")
+    model.save_pretrained(tmp_path)
+    half = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=dtype)
+    output = half(**batch(), labels=torch.zeros(9, dtype=torch.long))
+    assert output.logits.dtype == dtype
+    assert output.loss.isfinite()
+    torch.testing.assert_close(output.logits.float(), model(**batch()).logits, atol=0.02, rtol=0.02)
+
+
+def test_missing_weights_are_drawn_as_in_a_new_model(tmp_path) -> None:
+    build(vocab_size=40).save_pretrained(tmp_path)
+    save_file({}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).state_dict()
+    for name, fresh in build(vocab_size=40).state_dict().items():
+        assert loaded[name].std() == pytest.approx(fresh.std().item(), rel=0.4, abs=1e-6), name
+    assert torch.equal(loaded["stack.bias_ih_l0"][10:20], torch.ones(10))  # of the forget gates

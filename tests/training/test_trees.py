@@ -72,3 +72,37 @@ def test_what_is_no_tree_for_the_model_is_said(trained, capsys) -> None:
     assert main(["predict", str(trained / "run"), "(0 (0 it) (0 is)"]) == 2
     assert "tree 1: 1 nodes are not closed at character 16" in capsys.readouterr().err
     assert main(["evaluate", str(trained / "run"), "--dataset", str(trained / "nothing")]) == 2
+    for option in ("--num-beams", "--max-new-tokens", "--n-best"):
+        assert main(["predict", str(trained / "run"), "(0 it)", option, "3"]) == 2
+        assert f"{option}" in (error := capsys.readouterr().err) and "leave it out" in error
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "message"),
+    [
+        ("(0 (0 it) (0 is)", [], "validation, row 1: 1 nodes are not closed at character 16"),
+        ("(3 it)", [], "validation, row 1: the label '3' is not a whole number below 3 at character 2"),
+        ("(0 (0 it) (0 is) (0 dull))", [], "validation, row 1: the node over 'it is dull' has 3 children"),
+        ("(0 it)", ["model.residual=true"], "residual is for sequences and means nothing in a tree"),
+    ],
+)
+def test_a_row_or_an_option_that_will_not_do_fails_before_training(
+    trained, tmp_path, capsys, row: str, options: list, message: str
+) -> None:
+    for split in ("train", "validation"):
+        rows = [{"tree": tree("good", False)}, {"tree": row if split == "validation" else tree("bad", True)}]
+        Dataset.from_list(rows).to_parquet(str(tmp_path / "data" / f"{split}.parquet"))
+    changes = [f"dataset.path={tmp_path / 'data'}", f"training.output_dir={tmp_path / 'run'}", *options]
+    assert main(["train", str(trained / "recipe.yaml"), *changes]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_cell_for_any_number_of_children_learns_from_a_node_of_three(trained, tmp_path) -> None:
+    rows = [{"tree": f"({label} (1 it) (1 is) ({label} {word}))"} for label, word in ((2, "good"), (0, "bad"))] * 8
+    for split in ("train", "validation"):
+        Dataset.from_list(rows).to_parquet(str(tmp_path / "data" / f"{split}.parquet"))
+    changes = [f"dataset.path={tmp_path / 'data'}", f"training.output_dir={tmp_path / 'run'}"]
+    assert main(["train", str(trained / "recipe.yaml"), "model.cell_type=child_sum_lstm", *changes]) == 0
+    label = pipeline("tree-classification", model=str(tmp_path / "run"))
+    assert [result["label"] for result in label([row["tree"] for row in rows[:2]])] == ["positive", "negative"]

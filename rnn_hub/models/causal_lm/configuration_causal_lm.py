@@ -29,6 +29,7 @@ class RnnCausalLMConfig(RnnConfig):
         temporal_activation_regularization: the same of the difference of neighbouring outputs, before dropout (beta).
         condition_sizes: for each categorical condition the number of its values; None takes them from the labels.
         condition_labels: name of each categorical condition -> the names of its values, in the order of their numbers.
+            The conditions themselves are in the order of the alphabet, as a saved configuration has them.
         condition_vector_size: features of a given condition vector; None where there is none.
         condition_embedding_size: features of all conditions together.
         condition_as: where the condition enters: "state" (the first state), "input" (every step) or "both".
@@ -64,6 +65,8 @@ class RnnCausalLMConfig(RnnConfig):
         super().__post_init__(**kwargs)
         if self.output_dropout is None:
             self.output_dropout = self.dropout
+        if self.condition_labels:
+            self.condition_labels = dict(sorted(self.condition_labels.items()))
         if self.condition_sizes is None:
             self.condition_sizes = [len(labels) for labels in (self.condition_labels or {}).values()]
 

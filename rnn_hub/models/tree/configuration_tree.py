@@ -5,6 +5,8 @@ from huggingface_hub.dataclasses import strict
 from rnn_hub.cells import TreeLSTMCell, get_cell
 from rnn_hub.models.configuration_utils import RnnConfig
 
+OF_SEQUENCES = ("merge", "variational_dropout", "residual", "layer_norm", "learned_initial_state", "unrolling")
+
 
 @strict
 class RnnTreeConfig(RnnConfig):
@@ -34,6 +36,11 @@ class RnnTreeConfig(RnnConfig):
         """Options of sequences have no meaning here."""
         if self.bidirectional:
             raise ValueError("a tree is read from its leaves only: set bidirectional=False")
+        for name in OF_SEQUENCES:
+            if getattr(self, name) != (default := type(self).__dataclass_fields__[name].default):
+                raise ValueError(f"{name} is for sequences and means nothing in a tree: leave it at {default!r}")
+        if self.zoneout and issubclass(get_cell(self.cell_type), TreeLSTMCell):
+            raise ValueError(f"in cell {self.cell_type!r} a unit has no one last state to keep: set zoneout=0")
 
     @property
     def max_children(self) -> int | None:

@@ -31,6 +31,7 @@ class RnnForTreeClassification(RnnPreTrainedModel):
     """A label for each node of a tree, from the words below it (Tai et al. 2015; Socher et al. 2013)."""
 
     config_class = RnnTreeConfig
+    supports_gradient_checkpointing = False
 
     def __init__(self, config: RnnTreeConfig):
         super().__init__(config)

@@ -1,0 +1,204 @@
+"""Music: a column of voices on a grid -> tokens -> the next one under a key -> nats a step, statistics of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+
+import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
+from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
+from rnn_hub.data.music import MODES, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
+from rnn_hub.data.music_tokens import MusicProcessor, body_words, music_tokenizer, vocabulary
+from rnn_hub.errors import RnnHubError
+from rnn_hub.generation.music import MusicGrammar
+from rnn_hub.metrics import compute_metrics
+from rnn_hub.tasks.base import DatasetSection, Scores
+from rnn_hub.tasks.generation import GenerationTask
+
+SEED = 0
+"""Of the pieces that are sampled for measuring."""
+CONDITIONS = {"mode": list(MODES), "tonic": list(TONICS)}
+
+
+@dataclass
+class VoicesDataset(DatasetSection):
+    """The column of voices: for each sixteenth the pitches of soprano, alto, tenor, bass, without the silent ones."""
+
+    voices: str = "voices"
+
+
+@dataclass
+class ScoreSection:
+    """How scores are read.
+
+    Args:
+        transpose: in training each piece is moved by up to so many semitones, as far as every voice stays in its range.
+    """
+
+    transpose: int = 6
+
+
+class ChoraleCollator:
+    """Rows of voices -> `input_ids`, `attention_mask`, `labels` (B, T) and `condition_ids` (B, 2): mode and tonic.
+
+    Args:
+        processor: of the scores.
+        column: of the voices.
+        transpose: the most semitones of a random transposition; 0 for none.
+    """
+
+    def __init__(self, processor: MusicProcessor, column: str, transpose: int = 0):
+        self.processor, self.column, self.transpose = processor, column, transpose
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        scores = [self._moved(read_score(row[self.column])) for row in rows]
+        ids = [self.processor.encode(score) for score in scores]
+        input_ids = pad_sequences(ids, self.processor.tokenizer.pad_token_id)
+        mask = lengths_to_mask(torch.tensor([len(sequence) for sequence in ids]), input_ids.shape[1])
+        return {
+            "input_ids": input_ids,
+            "attention_mask": mask,
+            "labels": input_ids.masked_fill(mask == 0, IGNORE_INDEX),
+            "condition_ids": torch.tensor([key_ids(score.key) for score in scores]),
+        }
+
+    def _moved(self, score: Score) -> Score:
+        if not self.transpose:
+            return score
+        low, high = transpositions(score, self.processor.ranges, self.transpose)
+        return score.transposed(int(torch.randint(low, high + 1, ())))
+
+
+class MusicGenerationTask(GenerationTask):
+    """Four voices, note by note."""
+
+    name = "music-generation"
+    columns = ("voices",)
+    dataset_section: ClassVar[type] = VoicesDataset
+    tokenizer_section: ClassVar[type] = ScoreSection
+    model_type = "rnn_hub_causal_lm"
+    auto_class = AutoModelForCausalLM
+    generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "max_new_tokens": 2000}
+    metrics: ClassVar[tuple[str, ...]] = ("nll", "nll_step")
+    main_metric = "nll"
+    greater_is_better = False
+    demo = "demos.music"
+
+    def build_processor(
+        self, rows: Dataset, dataset: VoicesDataset, tokenizer: ScoreSection
+    ) -> PreTrainedTokenizerBase:
+        """A vocabulary of the pitches that each voice has in the rows, and all between them."""
+        ranges = [[128, 0] for _ in VOICES]
+        for grid in rows[dataset.voices]:
+            for reach, voice in zip(ranges, read_score(grid, key=False).voices, strict=True):
+                for note in voice:
+                    reach[:] = min(reach[0], note.pitch), max(reach[1], note.pitch)
+        return music_tokenizer(vocabulary(ranges, header=False))
+
+    def build_collator(
+        self, processor: PreTrainedTokenizerBase, dataset: VoicesDataset, tokenizer: ScoreSection, training: bool
+    ) -> Callable[[list[dict]], dict]:
+        """Scores to padded ids, transposed only in training."""
+        return ChoraleCollator(MusicProcessor(processor), dataset.voices, tokenizer.transpose if training else 0)
+
+    def lengths(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: VoicesDataset) -> list[int]:
+        """Tokens of each piece."""
+        music = MusicProcessor(processor)
+        return [len(music.encode(read_score(grid, key=False))) for grid in rows[dataset.voices]]
+
+    def inputs(self, rows: Dataset, dataset: VoicesDataset) -> list[list[list[int]]]:
+        """The grids."""
+        return list(rows[dataset.voices])
+
+    def references(self, rows: Dataset, dataset: VoicesDataset) -> list[str]:
+        """The scores in words."""
+        return [" ".join(body_words(read_score(grid, key=False))) for grid in rows[dataset.voices]]
+
+    @torch.no_grad()
+    def predict(
+        self,
+        model: PreTrainedModel,
+        processor: PreTrainedTokenizerBase,
+        inputs: Sequence[Any],
+        batch_size: int = 64,
+        progress: bool = False,
+        **generation: Any,
+    ) -> list[dict[str, Any]]:
+        """For each piece `nats`, -log p of each of its tokens under its estimated key, and `music`, a piece in words.
+
+        That one is sampled in the same key with a seed of its own: the same model gives the same pieces.
+        """
+        collate = ChoraleCollator(MusicProcessor(processor), "voices")
+        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
+        found: list[dict[str, Any]] = [{} for _ in inputs]
+        options = {**generation, "num_beams": 1}
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(SEED)
+            for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
+                chosen = order[start : start + batch_size]
+                batch = collate([{"voices": inputs[index]} for index in chosen])
+                batch = {name: part.to(model.device) for name, part in batch.items()}
+                pieces = _sample(model, collate.processor, batch["condition_ids"], options)
+                for index, nats, words in zip(chosen, _read(model, batch), pieces, strict=True):
+                    found[index] = {"nats": nats, "music": words}
+        return found
+
+    def score(self, predictions: Sequence[Any], references: Sequence[str], dataset: VoicesDataset) -> Scores:
+        """Nats a token and a step of the pieces, and how far the sampled ones are from them."""
+        nats = [prediction["nats"] for prediction in predictions]
+        values, signature = compute_metrics(self.metrics, nats, references)
+        music = [prediction["music"] for prediction in predictions]
+        deviation, details = compute_metrics(("music_deviation",), [music], [list(references)])
+        return Scores({**values, **deviation}, f"{signature}; {details}")
+
+    def _config(self, fields: Mapping[str, Any], **ids: Any) -> Any:
+        return super()._config({"condition_labels": CONDITIONS, **fields}, **ids)
+
+
+def read_score(grid: Sequence[Sequence[int]], key: bool = True) -> Score:
+    """The score of a row, with its estimated key."""
+    if not any(any(pitch >= 0 for pitch in step) for step in grid):
+        raise RnnHubError("a piece of the data holds no note")
+    score = Score.from_grid(complete_grid(grid))
+    return Score(score.voices, estimate_key(score)) if key else score
+
+
+def transpositions(score: Score, ranges: Sequence[tuple[int, int]], most: int) -> tuple[int, int]:
+    """The lowest and the highest transposition, of at most so many semitones, with which each voice is in its range."""
+    down, up = -most, most
+    for voice, (low, high) in zip(score.voices, ranges, strict=True):
+        if voice:
+            pitches = [note.pitch for note in voice]
+            down, up = max(down, low - min(pitches)), min(up, high - max(pitches))
+    return min(down, 0), max(up, 0)
+
+
+def _read(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[list[float]]:
+    """-log p of each token of each row of a batch, but of the first."""
+    inputs = {name: part for name, part in batch.items() if name != "labels"}
+    labels = batch["labels"][:, 1:]
+    nats = F.cross_entropy(model(**inputs).logits[:, :-1].mT.float(), labels, reduction="none").double()
+    return [row[real].tolist() for row, real in zip(nats, labels != IGNORE_INDEX, strict=True)]
+
+
+def _sample(
+    model: PreTrainedModel, processor: MusicProcessor, conditions: torch.Tensor, options: Mapping[str, Any]
+) -> list[str]:
+    """A piece in words for each row of conditions."""
+    start = conditions.new_full((len(conditions), 1), processor.tokenizer.bos_token_id)
+    sequences = model.generate(
+        input_ids=start,
+        attention_mask=torch.ones_like(start),
+        condition_ids=conditions,
+        logits_processor=LogitsProcessorList([MusicGrammar(processor)]),
+        **options,
+    )
+    return [" ".join(body_words(processor.decode(row))) for row in sequences.tolist()]
