@@ -197,7 +197,8 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     model, columns = recipe.get("model") or {}, recipe["dataset"]
     direction = f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
     cell = str(model.get("cell_type", "lstm")).upper()
-    layers = f"{model.get('num_layers', 1)} {cell} layers"
+    count = model.get("num_layers", 1)
+    layers = f"{count} {cell} layer{'s' if count > 1 else ''}"
     if recipe["task"] == "translation":
         attention = model.get("attention_type", "general")
         layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
@@ -213,7 +214,9 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 def _data(recipe: Mapping[str, Any]) -> str:
     dataset = recipe["dataset"]
-    lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, and on nothing else."]
+    vectors = (recipe.get("model") or {}).get("word_vectors")
+    rest = f"with the pretrained word vectors `{vectors}`" if vectors else "and on nothing else"
+    lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, {rest}."]
     if dataset.get("license"):
         lines.append(f"Licence of the data: {dataset['license']}.")
     if recipe.get("license"):

@@ -21,11 +21,19 @@ from rnn_hub.tasks.classification import LabelTask, WordPieceSection, train_word
 
 @dataclass
 class LabelledTexts(DatasetSection):
-    """The columns of texts and labels; ``labels`` names the numbers of the second, where the data set does not."""
+    """The columns of texts and labels.
+
+    Args:
+        labels: names of the numbers in the second, where the data set does not tell them.
+        long_words, long_repeats: texts of at least so many words are seen so often in an epoch of training: a
+            corpus of phrases has few whole sentences.
+    """
 
     text: str = "text"
     label: str = "label"
     labels: list[str] | None = None
+    long_words: int = 0
+    long_repeats: int = 1
 
 
 class TextClassificationTask(LabelTask):
@@ -38,6 +46,15 @@ class TextClassificationTask(LabelTask):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     main_metric = "accuracy"
     demo = "demos.sentiment"
+
+    def load(self, dataset: LabelledTexts, split: str, **kwargs: Any) -> Dataset:
+        """Load one split, the long texts of the training split several times."""
+        rows = super().load(dataset, split, **kwargs)
+        if split != dataset.train or dataset.long_repeats == 1:
+            return rows
+        words = [len(text.split()) for text in column_texts(rows, dataset.text)]
+        repeats = (dataset.long_repeats if count >= dataset.long_words else 1 for count in words)
+        return rows.select([place for place, times in enumerate(repeats) for _ in range(times)])
 
     def model_fields(self, rows: Dataset, dataset: LabelledTexts) -> dict[str, Any]:
         """The labels; the section keeps them too, for the batches."""

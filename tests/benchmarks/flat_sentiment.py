@@ -25,10 +25,14 @@ RECIPE = (
     "name=flat",
     "dataset.text=text",
     f"dataset.labels=[{', '.join(LABELS)}]",
+    "dataset.long_repeats=1",
     "tokenizer.vocab_size=10000",
     "model.embedding_size=150",
     "model.hidden_size=150",
     "model.pooling=last",
+    "model.char_features=null",
+    "model.consistency=0.0",
+    "model.word_dropout=0.1",
     "model.embedding_dropout=0.3",
     "model.weight_dropout=0.0",
     "model.label_smoothing=0.0",
@@ -36,6 +40,10 @@ RECIPE = (
     "training.num_train_epochs=5",
     "training.per_device_train_batch_size=128",
     "training.ema_decay=0.998",
+    "training.weight_decay=0.01",
+    "training.eval_strategy=epoch",
+    "training.save_strategy=epoch",
+    "training.load_best_model_at_end=false",
 )
 
 

@@ -107,6 +107,15 @@ def test_vectors_stay_as_they_are_and_words_of_the_file_join_the_vocabulary(tmp_
     torch.testing.assert_close(rows, expected * scale, atol=2e-3, rtol=2e-3)
 
 
+def test_long_texts_of_the_training_split_can_be_seen_more_often(tmp_path) -> None:
+    task, corpus = load_task("text-classification"), tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    plain = task.dataset_section(path=str(corpus))
+    repeated = task.dataset_section(path=str(corpus), long_words=6, long_repeats=3)
+    lengths = [len(text.split()) for text in task.load(plain, "train")["text"]]
+    assert len(task.load(repeated, "train")) == len(lengths) + 2 * sum(length >= 6 for length in lengths)
+    assert len(task.load(repeated, "test")) == len(task.load(plain, "test"))
+
+
 def test_labels_that_the_model_does_not_have_are_named(tmp_path, tmp_path_factory, capsys) -> None:
     folder = tiny_labels.model_folder(tmp_path_factory.getbasetemp(), "opinion")
     (tmp_path / "other").mkdir()
