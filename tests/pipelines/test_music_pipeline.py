@@ -66,10 +66,9 @@ def test_several_keys_give_several_pieces(pipe) -> None:
 
 def test_a_primer_is_continued(pipe, tmp_path) -> None:
     write_midi(PRIMER, tmp_path / "primer.mid")
-    kept = 10 if pipe.music.rests else 8  # without rests the beat in which the primer breaks off is the model's
     for primer in (PRIMER, tmp_path / "primer.mid", str(tmp_path / "primer.mid")):
         score = pipe("G major", primer=primer, beats=20, seed=1)["score"]
-        assert score.grid()[:kept] == PRIMER.grid()[:kept]
+        assert score.grid()[:10] == PRIMER.grid()
         assert score.metre == "4/4" and score.beats > 3
     assert pipe("G major", primer=PRIMER, primer_beats=1, beats=9, seed=1)["score"].grid()[:4] == PRIMER.grid()[:4]
 
