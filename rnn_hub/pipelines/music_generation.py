@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, LogitsProcessorList, Pipeline
 from rnn_hub.data.midi import check_tempo, write_midi
 from rnn_hub.data.music import VOICES, Score, estimate_key, key_ids, parse_key
 from rnn_hub.data.music_files import SAMPLING_RATE, read_music, render
-from rnn_hub.data.music_tokens import MusicProcessor, body_words
+from rnn_hub.data.music_tokens import MusicProcessor, beat_word, body_words
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
 
@@ -38,6 +38,7 @@ class MusicPipeline(Pipeline):
         primer_beats: how much of it is kept; None for all.
         melody: instead, a ``Score`` or file whose one voice (the first) is harmonized note by note.
         voice: which voice the melody is: "S", "A", "T" or "B".
+        parallels: whether parallel fifths and octaves may occur, which the chorales avoid better than their model.
         tempo: quarter notes a minute of the result; default: the primer's, else 72.
         instrument: "organ", "piano", "strings" or "choir".
         audio: add ``audio``, float32 (2, samples), and ``sampling_rate``.
@@ -67,6 +68,7 @@ class MusicPipeline(Pipeline):
         primer_beats: int | None = None,
         melody: Any = None,
         voice: str = "S",
+        parallels: bool = False,
         tempo: int | None = None,
         instrument: str = "organ",
         audio: bool = False,
@@ -83,6 +85,7 @@ class MusicPipeline(Pipeline):
         if primer is not None and melody is not None:
             raise RnnHubError("give a primer to continue or a melody to harmonize, not both")
         given = {"beats": beats, "primer": primer, "primer_beats": primer_beats, "melody": melody, "voice": voice}
+        given["parallels"] = parallels
         shown = {"tempo": tempo, "instrument": instrument, "audio": audio}
         return given, {"seed": seed, "generation": generation}, shown
 
@@ -103,6 +106,7 @@ class MusicPipeline(Pipeline):
         primer_beats: int | None = None,
         melody: Any = None,
         voice: str = "S",
+        parallels: bool = False,
     ) -> dict[str, Any]:
         """The prompt's ids (1, T), the key as condition, and the grammar."""
         key = parse_key(inputs["key"]) if inputs["key"] else None
@@ -113,12 +117,12 @@ class MusicPipeline(Pipeline):
         ids, line = [self.tokenizer.bos_token_id], None
         if melody is not None:
             line = self._melody(score, voice)
-            grammar = MusicGrammar(self.music, melody=line, voice=voice)
+            grammar = MusicGrammar(self.music, melody=line, voice=voice, parallels=parallels)
         else:
             if score is not None:
                 score = score.head(min(primer_beats or score.beats, score.beats))
                 ids = self._primer(score, beats)
-            grammar = MusicGrammar(self.music, beats)
+            grammar = MusicGrammar(self.music, beats, parallels=parallels)
         conditions = key_ids(key) if self.model.config.is_conditional else None
         about = {"key": key, "metre": score and score.metre, "tempo": score and score.tempo}
         return {"ids": ids, "conditions": conditions, "grammar": grammar, "about": about, "melody": line and score}
@@ -176,7 +180,7 @@ class MusicPipeline(Pipeline):
         return records if len(records) > 1 else records[0]
 
     def _primer(self, score: Score, beats: int | None) -> list[int]:
-        """The ids of a beginning of a piece of so many beats."""
+        """The ids of a beginning of a piece of so many beats, and of the next beat, with which the model goes on."""
         if beats is not None and beats <= score.beats:
             raise RnnHubError(f"the primer has {score.beats} beats: ask for more than that, not for {beats}")
         if score.beats > MAX_BEATS - 16:
@@ -188,7 +192,8 @@ class MusicPipeline(Pipeline):
                 f"the primer has {len(score.voices)} of {len(VOICES)} voices: give the missing ones, "
                 "or pass it as melody, to be harmonized"
             )
-        return self.music.encode(score, None if beats is None else beats - score.beats)
+        following = None if beats is None else beats - score.beats
+        return [*self.music.encode(score, following), self.music.ids[beat_word(following)]]
 
     def _melody(self, score: Score, voice: str) -> Score:
         """The first voice without rests, equal pitches joined, if the model's voice can sing it."""

@@ -70,7 +70,9 @@ def test_a_primer_is_continued(pipe, tmp_path) -> None:
         score = pipe("G major", primer=primer, beats=20, seed=1)["score"]
         assert score.grid()[:10] == PRIMER.grid()
         assert score.metre == "4/4" and score.beats > 3
-    assert pipe("G major", primer=PRIMER, primer_beats=1, beats=9, seed=1)["score"].grid()[:4] == PRIMER.grid()[:4]
+    for seed in range(5):
+        short = pipe("G major", primer=PRIMER, primer_beats=2, beats=9 if seed else None, max_new_tokens=50, seed=seed)
+        assert short["score"].grid()[:8] == PRIMER.grid()[:8]
 
 
 @pytest.mark.parametrize("voice", ["S", "A", "T", "B"])
@@ -98,6 +100,16 @@ def test_of_sixteen_harmonies_the_likeliest_under_the_melody_is_taken(pipe) -> N
         for length in range(1, int((row == pipe.tokenizer.eos_token_id).nonzero()[0]) + 1):
             again(row[None, :length], logits[:, length - 1].float())
         assert again.melody_scores.item() == pytest.approx(nats.item(), abs=1e-3)
+
+
+def test_voices_do_not_move_in_parallel_unless_they_may(pipe) -> None:
+    from rnn_hub.metrics.music import parallels
+
+    counts = []
+    for allowed in (False, True):
+        records = pipe("C major", beats=40, seed=1, parallels=allowed, num_return_sequences=4)
+        counts.append(sum(sum(parallels(np.array(record["score"].grid()))) for record in records))
+    assert counts[0] == 0 < counts[1]
 
 
 def test_sound_is_as_long_as_the_music(pipe) -> None:
