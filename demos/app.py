@@ -9,7 +9,13 @@ from pathlib import Path
 
 import gradio as gr
 
-DEMOS: tuple[str, ...] = ("demos.translation", "demos.music")
+DEMOS: tuple[str, ...] = (
+    "demos.translation",
+    "demos.text_generation",
+    "demos.music",
+    "demos.sentiment",
+    "demos.entities",
+)
 TITLE = "rnn_hub: recurrent networks at work"
 #: how many visitors compute at once, how many wait in the line, and how large an upload may be
 CONCURRENT, WAITING, MAX_UPLOAD = 2, 32, "50mb"

@@ -14,6 +14,7 @@ _PUBLIC = {
     "RnnHubError": "rnn_hub.errors:RnnHubError",
     "RnnStack": "rnn_hub.layers.stack:RnnStack",
     "dynamic_rnn": "rnn_hub.layers.unroll:dynamic_rnn",
+    "graph_rnn": "rnn_hub.layers.graph:graph_rnn",
     "load_metric": "rnn_hub.metrics:load_metric",
     "pipeline": "rnn_hub.pipelines:pipeline",
     "static_rnn": "rnn_hub.layers.unroll:static_rnn",

@@ -8,7 +8,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 
+from rnn_hub.layers.crf import LinearChainCrf
 from rnn_hub.layers.stack import RnnStack
+from rnn_hub.layers.words import WordTable
 
 
 def refuse_empty_rows(mask: torch.Tensor | None) -> None:
@@ -48,7 +50,13 @@ class RnnPreTrainedModel(PreTrainedModel):
             module.reset_parameters()
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=self.config.initializer_range)
-        elif isinstance(module, nn.Linear):
+        elif isinstance(module, LinearChainCrf):
+            for parameter in module.parameters():
+                init.zeros_(parameter)
+        elif isinstance(module, WordTable):
+            init.ones_(module.starts)
+            init.zeros_(module.characters)
+        elif isinstance(module, nn.Linear | nn.Conv1d):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 init.zeros_(module.bias)

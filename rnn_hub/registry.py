@@ -39,6 +39,21 @@ FAMILIES = (
         {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
     ),
     ModelFamily(
+        "rnn_hub_tree",
+        "rnn_hub.models.tree.configuration_tree:RnnTreeConfig",
+        {"AutoModelForSequenceClassification": "rnn_hub.models.tree.modeling_tree:RnnForTreeClassification"},
+    ),
+    ModelFamily(
+        "rnn_hub_classifier",
+        "rnn_hub.models.classifier.configuration_classifier:RnnClassifierConfig",
+        {
+            "AutoModelForSequenceClassification": (
+                "rnn_hub.models.classifier.modeling_classifier:RnnForSequenceClassification"
+            ),
+            "AutoModelForTokenClassification": "rnn_hub.models.classifier.modeling_tagger:RnnForTokenClassification",
+        },
+    ),
+    ModelFamily(
         "rnn_hub_causal_lm",
         "rnn_hub.models.causal_lm.configuration_causal_lm:RnnCausalLMConfig",
         {"AutoModelForCausalLM": "rnn_hub.models.causal_lm.modeling_causal_lm:RnnForCausalLM"},

@@ -14,6 +14,9 @@ small = dict(vocab_size=9, embedding_size=4)
 encoder = AutoModel.from_config(AutoConfig.for_model("rnn_hub_encoder", **small))
 seq2seq = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model("rnn_hub_seq2seq", **small))
 causal = AutoModelForCausalLM.from_config(AutoConfig.for_model("rnn_hub_causal_lm", **small, hidden_size=4))
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
+for auto in (AutoModelForSequenceClassification, AutoModelForTokenClassification):
+    assert type(auto.from_config(AutoConfig.for_model("rnn_hub_classifier", **small))).__module__.startswith("rnn_hub")
 from transformers.pipelines import PIPELINE_REGISTRY
 assert "rnn-translation" in PIPELINE_REGISTRY.get_supported_tasks()
 print(type(encoder).__name__, type(seq2seq).__name__, type(causal).__name__)

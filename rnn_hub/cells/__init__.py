@@ -13,11 +13,14 @@ from rnn_hub.cells.qrnn import QRNNCell
 from rnn_hub.cells.rg_lru import RGLRUCell
 from rnn_hub.cells.slstm import SLSTMCell
 from rnn_hub.cells.sru import SRUCell
+from rnn_hub.cells.tree_lstm import BinaryLSTMCell, ChildSumLSTMCell, Predecessors, TreeLSTMCell
 from rnn_hub.cells.zoneout import ZoneoutCell
 
 __all__ = [
     "CELLS",
+    "BinaryLSTMCell",
     "Cell",
+    "ChildSumLSTMCell",
     "ElmanReluCell",
     "ElmanTanhCell",
     "GRUCell",
@@ -27,11 +30,13 @@ __all__ = [
     "MLSTMCell",
     "MinGRUCell",
     "MinLSTMCell",
+    "Predecessors",
     "QRNNCell",
     "RGLRUCell",
     "SLSTMCell",
     "SRUCell",
     "State",
+    "TreeLSTMCell",
     "ZoneoutCell",
     "get_cell",
     "register_cell",

@@ -66,6 +66,13 @@ class Cell:
         """One step: projected inputs of (B, ...) and a state -> the output (B, H) and the next state."""
         raise NotImplementedError(f"cell {self.name!r} does not say what one step computes")
 
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step from an input (B, I) that is not projected yet: the output (B, H) and the next state."""
+        if self.kernel is not None and fused.usable(x) and isinstance(self.weights["weight_ih"], Tensor):
+            return fused.step(self.kernel, self.weights, x, state)
+        output, state = self.step(tuple(part[:, 0] for part in self.project(x[:, None], state)), state)
+        return output if output.dtype == x.dtype else output.to(x.dtype), state
+
     def blend(self, after: State, before: State, choose: Choose) -> State:
         """Two states of consecutive steps in one: for zoneout. Parts that only mean something together override it."""
         return tuple(torch.lerp(new, old, choose(new)) for new, old in zip(after, before, strict=True))

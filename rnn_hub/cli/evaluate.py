@@ -31,6 +31,8 @@ def evaluate(options: argparse.Namespace) -> None:
     model, processor = task.load_model(options.model)
     if options.device:
         model.to(options.device)
+    if options.int8:
+        decode_in_int8(model)
     started = time.perf_counter()
     predictions = task.predict(
         model,
@@ -38,7 +40,7 @@ def evaluate(options: argparse.Namespace) -> None:
         task.inputs(rows, dataset),
         batch_size=options.batch_size,
         progress=True,
-        **generation_options(options),
+        **generation_options(options, model),
     )
     seconds = time.perf_counter() - started
     scores = task.score(predictions, task.references(rows, dataset), dataset)
@@ -76,10 +78,23 @@ def read_recipe(model: str) -> dict[str, Any]:
     return parse_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def generation_options(options: argparse.Namespace) -> dict[str, Any]:
-    """The options of generation that were given; the rest comes from the model's generation config."""
+def decode_in_int8(model: Any) -> None:
+    """Let a model that generates on a CPU decode in 8-bit integers; refuse it of any other."""
+    if not hasattr(model, "decode_in_int8") or model.device.type != "cpu":
+        raise RnnHubError("--int8 is for models that generate text, on a CPU: leave it out")
+    model.decode_in_int8()
+
+
+def generation_options(options: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """The options of generation that were given, which a model that does not generate refuses.
+
+    The rest comes from the model's generation config.
+    """
     names = ("num_beams", "length_penalty", "max_new_tokens")
-    return {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+    if given and not model.can_generate():
+        raise RnnHubError(f"--{next(iter(given)).replace('_', '-')} is for models that generate text: leave it out")
+    return given
 
 
 def record(folder: Path, recipe: dict[str, Any], result: dict[str, Any]) -> None:

@@ -1,18 +1,22 @@
-"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its continuation), or for each line."""
+"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), or for each line."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from rnn_hub.cli.console import log_to_stderr, quiet
-from rnn_hub.cli.evaluate import generation_options, read_recipe
+from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Print one output an input; with ``--n-best N`` N samples, or of a search N lines of score, tab and text."""
+    """Print one output an input: a text, a label after its score, or, of entities and trees, JSON.
+
+    With ``--n-best N`` N samples, or N lines of score, tab and text, of a search or of labels.
+    """
     texts = [] if not options.input and (options.melody or options.primer) else read_inputs(options.input)
     if options.n_best < 1:
         raise RnnHubError(f"--n-best must be at least 1, not {options.n_best}")
@@ -24,13 +28,19 @@ def predict(options: argparse.Namespace) -> None:
 
     task = read_recipe(options.model).get("task", "translation")
     pipe = pipeline(task, model=options.model, device=options.device)
-    arguments = {"batch_size": options.batch_size, **generation_options(options)}
+    if options.int8:
+        decode_in_int8(pipe.model)
     if task == "music-generation":
         from rnn_hub.cli.music import write_music
 
         write_music(pipe, texts, options)
         return
-    if options.n_best > 1:
+    arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
+    if options.n_best > 1 and task == "text-classification":
+        arguments["top_k"] = options.n_best
+    elif options.n_best > 1 and not pipe.model.can_generate():
+        raise RnnHubError(f"--n-best: a model of {task} gives one answer: leave it out")
+    elif options.n_best > 1:
         arguments["num_return_sequences"] = options.n_best
         if not pipe.model.generation_config.do_sample:
             arguments["return_scores"] = True
@@ -38,9 +48,12 @@ def predict(options: argparse.Namespace) -> None:
     for start in range(0, len(texts), 64 * options.batch_size):
         chunk = texts[start : start + 64 * options.batch_size]
         for output in pipe(chunk, progress=len(chunk) > options.batch_size, **arguments):
+            if task in ("token-classification", "tree-classification"):
+                print(json.dumps(output, ensure_ascii=False), flush=True)
+                continue
             for record in output if isinstance(output, list) else [output]:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
-                text = next(value for name, value in record.items() if name.endswith("_text"))
+                text = next(value for name, value in record.items() if name.endswith("_text") or name == "label")
                 print(f"{score}{text}", flush=True)
 
 

@@ -179,6 +179,11 @@ def header_words(score: Score) -> list[str]:
     return [word for word in words if word in _HEADER]
 
 
+def beat_word(left: int | None) -> str:
+    """The word that begins a beat, where so many are left with it, or an unknown number."""
+    return f"|{left - 1}" if left is not None and left <= COUNTDOWN else BEAT
+
+
 def body_words(score: Score, remaining: int | None = 0) -> Iterator[str]:
     """The notes of a score of four voices, beat by beat; so many beats follow, or an unknown number."""
     events: dict[int, list[str]] = {}
@@ -190,8 +195,7 @@ def body_words(score: Score, remaining: int | None = 0) -> Iterator[str]:
         for step, word in words.items():
             events.setdefault(step, []).append(word)
     for beat in range(score.beats):
-        left = COUNTDOWN if remaining is None else score.beats - 1 - beat + remaining
-        yield f"|{left}" if left < COUNTDOWN else BEAT
+        yield beat_word(None if remaining is None else score.beats - beat + remaining)
         for offset in range(STEPS):
             if found := events.get(beat * STEPS + offset):
                 yield from (OFFSETS[offset - 1], *found) if offset else found

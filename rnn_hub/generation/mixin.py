@@ -1,6 +1,9 @@
 """RnnGenerationMixin: `generate()` on our own loops where the options allow it."""
 
-from typing import Any
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -14,8 +17,11 @@ from transformers.generation.utils import (
 )
 
 from rnn_hub.cache import RnnCache
+from rnn_hub.cells.fused import lay_out_weight
+from rnn_hub.cells.int8 import quantize
 from rnn_hub.generation.beam import BeamSearch
 from rnn_hub.generation.steps import choose_tokens
+from rnn_hub.layers.view import with_matrices
 
 
 class RnnGenerationMixin(GenerationMixin):
@@ -25,6 +31,34 @@ class RnnGenerationMixin(GenerationMixin):
     each step are asked for, for stopping criteria other than a length and an end, without a cache, for beams with
     logits processors, sampling or a cache to resume from, and for models spread over devices.
     """
+
+    decoding_modules: ClassVar[tuple[str, ...]]
+    """The submodules whose weights a `decode_step` multiplies with, apart from those of embeddings."""
+
+    def decode_in_int8(self, on: bool = True) -> Self:
+        """From now on multiply in 8-bit integers while our loops decode on a CPU, with the weights as they are now.
+
+        Faster where a step reads more weights than a processor's cache holds; the tokens may differ, since each
+        product is off by up to a hundredth. All else, and transformers' own loops, stays as it is. Returns the model.
+        """
+        self.__dict__.pop("_int8_view", None)
+        if on:
+            self.__dict__["_int8_view"] = self._view(quantize)
+        return self
+
+    def _decoder(self, rows: int, steps: int) -> Self:
+        """The model, or a view of it, whose `decode_step` is fastest for so many rows and steps."""
+        if self.device.type == "cpu" and "_int8_view" in self.__dict__:
+            return self.__dict__["_int8_view"]
+        return self if steps < 16 else self._view(partial(lay_out_weight, rows=rows))
+
+    def _view(self, change: Callable[[Tensor], Any]) -> Self:
+        """The model with other matrices in its decoding modules; it shares all else with it, also in memory."""
+        view = copy.copy(self)
+        view._modules = dict(self._modules)
+        for name in self.decoding_modules:
+            view._modules[name] = with_matrices(self._modules[name], lambda matrix: change(matrix.detach()))
+        return view
 
     def _sample(
         self,
@@ -44,8 +78,9 @@ class RnnGenerationMixin(GenerationMixin):
         state_is_kept = generation_config.return_dict_in_generate or model_kwargs.get("past_key_values") is not None
         logits, cache = self._read_prompt(input_ids, model_kwargs)
         drop = not (state_is_kept or logits_processor or generation_config.do_sample)
+        steps = generation_config.max_length - input_ids.shape[1]
         tokens, state = choose_tokens(
-            self.decode_step,
+            self._decoder(len(input_ids), steps).decode_step,
             logits,
             cache.memory,
             cache.state,
@@ -91,7 +126,8 @@ class RnnGenerationMixin(GenerationMixin):
                 model_kwargs[name] = value[::beams]
         logits, cache = self._read_prompt(prompt, model_kwargs)
         search = BeamSearch(generation_config, prompt.shape[1])
-        tokens, scores = search.run(self.decode_step, logits, cache.memory, cache.state)
+        step = self._decoder(rows, search.steps).decode_step
+        tokens, scores = search.run(step, logits, cache.memory, cache.state)
         prompts = prompt.repeat_interleave(generation_config.num_return_sequences, dim=0)
         sequences = torch.cat([prompts, tokens], dim=1)
         if not generation_config.return_dict_in_generate:

@@ -44,8 +44,9 @@ def choose_tokens(
         the new tokens (B, N), padded behind the end of a sentence, and the state before the last of them.
     """
     ends, pad = config._eos_token_tensor, config._pad_token_tensor
+    last = frozenset(() if ends is None else ends.tolist())
     rows = torch.arange(len(prompt), device=prompt.device)
-    running = torch.ones_like(rows, dtype=torch.bool)
+    running, all_run = torch.ones_like(rows, dtype=torch.bool), True
     sequences, columns, steps = prompt, [], config.max_length - prompt.shape[1]
     while True:
         scores = process(sequences, logits) if process else logits
@@ -53,19 +54,21 @@ def choose_tokens(
             tokens = torch.multinomial(torch.softmax(scores, dim=-1), num_samples=1)[:, 0]
         else:
             tokens = scores.argmax(dim=-1)
-        if ends is not None:
+        if not all_run:
             tokens = torch.where(running, tokens, pad)
+        if last and not last.isdisjoint(tokens.tolist()):
             running = running & ~torch.isin(tokens, ends)
+            all_run = bool(running.all())
         whole = len(rows) == len(prompt)
         columns.append(tokens if whole else pad.expand(len(prompt)).scatter(0, rows, tokens))
         if streamer is not None:
             streamer.put(columns[-1].cpu())
-        if len(columns) == steps or (ends is not None and not running.any()):
+        if len(columns) == steps or not (all_run or running.any()):
             return torch.stack(columns, dim=1), state
         if process:
             sequences = torch.cat([sequences, tokens[:, None]], dim=1)
-        if drop and not running.all():
+        if drop and not all_run:
             rows, tokens, left = rows[running], tokens[running], running.nonzero()[:, 0]
             memory, state = None if memory is None else memory.select(left), select(state, left)
-            running = running[left]
+            running, all_run = running[left], True
         logits, state = step(tokens, memory, state)

@@ -27,6 +27,12 @@ METRIC_TITLES = {
     "bleu": "BLEU",
     "bleu_lower": "BLEU, lowercased and tokenized",
     "chrf": "chrF",
+    "accuracy": "accuracy, %",
+    "macro_f1": "macro F1, %",
+    "entity_f1": "entity F1, %",
+    "root_accuracy": "accuracy of the root, %",
+    "binary_accuracy": "the same, positive or negative, %",
+    "node_accuracy": "accuracy of all nodes, %",
     "music_deviation": "largest deviation of a statistic of samples, in standard deviations of the corpus",
     "nll": "nats a token",
     "nll_frame": "nats a frame",
@@ -49,6 +55,34 @@ rnn-hub evaluate {name}
 ```
 
 measures the nats of each frame; the tokens are pitches from low to high and `|` after each frame.""",
+    "text-classification": """```python
+import rnn_hub
+
+classify = rnn_hub.pipeline("text-classification", model="{name}")
+classify("A charming and often moving film.", return_attention=True)
+```
+
+or, after `import rnn_hub`, with transformers' own `pipeline("text-classification", model="{name}")`, or from the
+command line: `rnn-hub predict {name} "A charming and often moving film."`.""",
+    "token-classification": """```python
+import rnn_hub
+
+find = rnn_hub.pipeline("token-classification", model="{name}")
+find("Ada Lovelace was born in London.")
+```
+
+or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
+aggregation_strategy="simple")`, or from the command line:
+`rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
+    "tree-classification": """```python
+import rnn_hub
+
+label = rnn_hub.pipeline("tree-classification", model="{name}")
+label("(0 (0 It) (0 (0 (0 really) (0 works)) (0 .)))")["phrases"]
+```
+
+The numbers in a tree are the labels to learn and are not looked at here. From the command line, with a tree a line:
+`rnn-hub predict {name} "(0 (0 It) (0 works))"`.""",
     "music-generation": """```python
 import rnn_hub
 
@@ -68,7 +102,16 @@ translate("{example}")
 or from the command line: `rnn-hub predict {name} "{example}"`.""",
 }
 EXAMPLES = {"en": "A dog runs through the snow.", "de": "Ein Hund rennt durch den Schnee."}
-PIPELINE_TAGS = {"language-modeling": "text-generation", "translation": "translation"}
+PIPELINE_TAGS = {
+    "language-modeling": "text-generation",
+    "tree-classification": "text-classification",
+}  # else the task's own name
+GENERATED = "its output is fluent more often than right"
+ERRORS = {
+    "text-classification": "its labels are guesses",
+    "tree-classification": "its labels are guesses",
+    "token-classification": "it misses and invents entities",
+}
 
 
 def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, Any]) -> Path:
@@ -122,7 +165,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
         datasets=[recipe["dataset"]["path"]],
         metrics=sorted({name for evaluation in results.get("evaluations", []) for name in evaluation["metrics"]})
         or None,
-        pipeline_tag=PIPELINE_TAGS.get(task),
+        pipeline_tag=PIPELINE_TAGS.get(task, task),
         model_name=_name(recipe, results),
         eval_results=evaluations or None,
     )
@@ -160,17 +203,26 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     model, columns = recipe.get("model") or {}, recipe["dataset"]
     direction = f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
     cell = str(model.get("cell_type", "lstm")).upper()
-    layers = f"{model.get('num_layers', 1)} {cell} layers"
+    count = model.get("num_layers", 1)
+    layers = f"{count} {cell} layer{'s' if count > 1 else ''}"
     if recipe["task"] == "translation":
         attention = model.get("attention_type", "general")
         layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
+    if recipe["task"] == "tree-classification":
+        layers = f"cell `{model.get('cell_type', 'binary_lstm')}` over the nodes of a tree"
+    elif recipe["task"] in ERRORS:
+        head = f"{model.get('pooling', 'attention')} pooling" if recipe["task"] == "text-classification" else "tags"
+        head = "a conditional random field" if model.get("crf") else head
+        layers = f"{layers}, in both directions, with {head}"
     size = f", {results['parameters'] / 1e6:.1f} million parameters" if results.get("parameters") else ""
     return f"A recurrent model for {recipe['task']}{direction}: {layers}{size}."
 
 
 def _data(recipe: Mapping[str, Any]) -> str:
     dataset = recipe["dataset"]
-    lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, and on nothing else."]
+    vectors = (recipe.get("model") or {}).get("word_vectors")
+    rest = f"with the pretrained word vectors `{vectors}`" if vectors else "and on nothing else"
+    lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, {rest}."]
     if dataset.get("license"):
         lines.append(f"Licence of the data: {dataset['license']}.")
     if recipe.get("license"):
@@ -209,8 +261,10 @@ def _evaluations(results: Mapping[str, Any]) -> str:
 
 
 def _limits(recipe: Mapping[str, Any]) -> str:
-    limit = (recipe.get("tokenizer") or {}).get("max_length", 256)
-    cut = f"Inputs beyond {limit} subwords are cut. " if recipe["task"] == "translation" else ""
+    task = recipe["task"]
+    limit = (recipe.get("tokenizer") or {}).get("max_length", 512 if task in ERRORS else 256)
+    cuts = task == "translation" or (task in ERRORS and task != "tree-classification")
+    cut = f"Inputs beyond {limit} subwords are cut. " if cuts else ""
     data = recipe["dataset"]["path"]
     if recipe["task"] == "music-frames":
         return f"A model for measuring: it knows frames like those of `{data}`, without the lengths of notes or voices."
@@ -220,7 +274,7 @@ def _limits(recipe: Mapping[str, Any]) -> str:
             "beyond a phrase it has no plan, and a rule that it breaks it does not mend: parallels and crossings occur."
         )
     return (
-        f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text its "
-        f"output is fluent more often than right. {cut}Its outputs repeat "
+        f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text "
+        f"{ERRORS.get(task, GENERATED)}. {cut}Its outputs repeat "
         "whatever prejudice the data hold. Do not use it where an error matters."
     )

@@ -6,6 +6,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnn_hub.cells import fused
+
 
 class Memory(NamedTuple):
     """What a decoder attends to: computed once for a source and shared by all its beams.
@@ -50,6 +52,8 @@ class Attention(nn.Module):
 
     def remember(self, values: Tensor, mask: Tensor | None) -> Memory:
         """Prepares a source: values (M, S, C), mask (M, S)."""
+        if mask is not None and fused.usable(values) and bool(mask.all()):
+            mask = None
         return Memory(self.project(values), values, None if mask is None else mask.bool())
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:

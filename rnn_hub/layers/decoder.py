@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from rnn_hub.cells import State
+from rnn_hub.cells import State, fused
+from rnn_hub.cells.deferred import defer
+from rnn_hub.cells.scan import freeze
 from rnn_hub.layers.attention import Memory, get_attention
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.stack import Noise, RnnStack
+from rnn_hub.layers.view import with_matrices
 
 DecoderState = tuple[State, ...]
 """A state for each layer; with input feeding, one more that holds the last attentional vector."""
@@ -108,38 +111,56 @@ class AttentionDecoder(nn.Module):
         memory: Memory | None,
         state: DecoderState,
         mask: Tensor | None = None,
-        noise: tuple[Noise, ...] | None = None,
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
-        """One or more steps that do not feed back. Arguments and results as in `forward`, without its last dropout.
-
-        `noise` holds what each of the stacks drops, where several calls make one pass.
-        """
+        """All steps at once, where none feeds back. Arguments and results as in `forward`, without its dropout."""
         layers = self.lower.num_layers
-        below, above = (*(noise or ()), None, None)[:2]
-        hidden, after = self.lower(x, mask, state[:layers], below)
+        hidden, after = self.lower(x, mask, state[:layers])
         weights = None
         if self.attention is not None:
             context, weights = self.attention(hidden, memory)
             hidden = torch.cat([hidden, context], dim=-1)
             if self.upper is not None:
-                hidden = self.upper.dropout(hidden, None if above is None else above.inputs[0])
-                hidden, last = self.upper(hidden, mask, state[layers : layers + self.upper.num_layers], above)
+                hidden, last = self.upper(self.upper.dropout(hidden), mask, state[layers:])
                 after, hidden = after + last, torch.cat([hidden, context], dim=-1)
         return torch.tanh(self.combine(hidden)), weights, after
+
+    def advance(
+        self, x: Tensor, memory: Memory | None, state: DecoderState, noise: tuple[Noise, ...] | None = None
+    ) -> tuple[Tensor, Tensor | None, DecoderState]:
+        """One step: an embedding (B, input_size) -> attentional vector (B, D), weights (B, 1, S) or None, next state.
+
+        `noise` holds what each of the stacks drops, where several steps make one pass.
+        """
+        layers = self.lower.num_layers
+        below, above = (*(noise or ()), None, None)[:2]
+        if self.input_feeding:
+            x = torch.cat([x, state[-1][0].to(x.dtype)], dim=-1)
+        hidden, after = self.lower.advance(x, state[:layers], below)
+        weights = None
+        if self.attention is not None:
+            context, weights = self.attention(hidden[:, None], memory)
+            hidden = torch.cat([hidden, context[:, 0]], dim=-1)
+            if self.upper is not None:
+                hidden = self.upper.dropout(hidden[:, None], None if above is None else above.inputs[0])[:, 0]
+                hidden, last = self.upper.advance(hidden, state[layers : layers + self.upper.num_layers], above)
+                after, hidden = after + last, torch.cat([hidden, context[:, 0]], dim=-1)
+        output = torch.tanh(self.combine(hidden))
+        return output, weights, (*after, (output,)) if self.input_feeding else after
 
     def _feed(
         self, x: Tensor, memory: Memory | None, state: DecoderState, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
         """Step by step, since each input holds the output before it."""
-        *state, (feed,) = state
         noise = tuple(stack.draw_noise(x.shape[0], x) for stack in self.stacks)
-        outputs, weights = [], []
-        for t, embedding in enumerate(x.split(1, dim=1)):
-            now = None if mask is None else mask[:, t : t + 1]
-            inputs = torch.cat([embedding, feed[:, None].to(embedding.dtype)], dim=-1)
-            output, weight, state = self.step(inputs, memory, tuple(state), now, noise)
-            feed = output[:, 0] if now is None else torch.where(now.bool(), output[:, 0], feed)
+        decoder, outputs, weights = self, [], []
+        if self.training and fused.defers(x):
+            decoder = with_matrices(self, defer, dict(zip(self.stacks, noise, strict=True)))
+        for t, embedding in enumerate(x.unbind(1)):
+            output, weight, after = decoder.advance(embedding, memory, state, noise)
+            if mask is not None:
+                after = tuple(freeze(mask[:, t].bool(), new, old) for new, old in zip(after, state, strict=True))
+            state = after
             outputs.append(output)
             weights.append(weight)
         joined = None if self.attention is None else torch.cat(weights, dim=1)
-        return torch.cat(outputs, dim=1), joined, (*state, (feed,))
+        return torch.stack(outputs, dim=1), joined, state

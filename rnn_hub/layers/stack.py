@@ -1,12 +1,13 @@
 """A stack of recurrent layers in one or two directions."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rnn_hub.cells import Cell, State, ZoneoutCell, get_cell
+from rnn_hub.cells.int8 import Int8Step
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.unroll import dynamic_rnn, static_rnn
 
@@ -90,6 +91,7 @@ class RnnStack(nn.Module):
         self.output_size = hidden_size * (len(self.directions) if merge == "concat" else 1)
         self.dropout = SequenceDropout(dropout, variational_dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in range(num_layers if layer_norm else 0))
+        self.frozen: tuple[Callable, ...] = ()
         self.gradient_checkpointing = False
         self._gradient_checkpointing_func = torch.utils.checkpoint.checkpoint
         self.weight_names: list[str] = []
@@ -144,13 +146,20 @@ class RnnStack(nn.Module):
     def _kept(self, weight: Tensor) -> Tensor:
         return nn.functional.dropout(torch.ones_like(weight), self.weight_dropout)
 
-    def cell(self, layer: int, direction: int = 0, noise: Noise | None = None) -> Cell:
-        """The cell of one layer and direction, over the current weights, some of them dropped in training."""
+    def cell(
+        self, layer: int, direction: int = 0, noise: Noise | None = None, change: Callable[[Tensor], Any] | None = None
+    ) -> Cell:
+        """The cell of one layer and direction, over the current weights, some of them dropped in training.
+
+        `change` makes something else of each matrix that the cell is to multiply with.
+        """
         suffix, width = self._suffixes(layer)[direction], len(self.directions)
         weights = {name: getattr(self, name + suffix) for name in self.weight_names}
         if self.training and self.weight_dropout:
             kept = self._kept(weights["weight_hh"]) if noise is None else noise.weights[layer * width + direction]
             weights["weight_hh"] = weights["weight_hh"] * kept
+        if change is not None:
+            weights = {name: change(part) if part.dim() == 2 else part for name, part in weights.items()}
         cell = self.cell_class(weights, self.hidden_size)
         return ZoneoutCell(cell, self.zoneout, self.training) if self.zoneout else cell
 
@@ -200,6 +209,25 @@ class RnnStack(nn.Module):
             else:
                 y, states = self._layer(layer, x, mask, before, noise)
             after.extend(states)
+            x = x + y if self.residual and x.shape == y.shape else y
+        return x, tuple(after)
+
+    def freeze(self, change: Callable[[Tensor], Any], noise: Noise | None = None) -> None:
+        """Keeps, for `advance`, steps over `change(matrix)` of these very weights; for a copy made for one loop."""
+        cells = [self.cell(layer, noise=noise, change=change) for layer in range(self.num_layers)]
+        self.frozen = tuple(Int8Step.of(cell.kernel, cell.weights) or cell.advance for cell in cells)
+
+    def advance(self, x: Tensor, state: StackState, noise: Noise | None = None) -> tuple[Tensor, StackState]:
+        """One step of layers that read in one direction: (B, input_size) -> (B, H), and the next state."""
+        after: list[State] = []
+        steps = self.frozen or [self.cell(layer, noise=noise).advance for layer in range(self.num_layers)]
+        for layer, (step, before) in enumerate(zip(steps, state, strict=True)):
+            if layer > 0:
+                x = self.dropout(x[:, None], None if noise is None else noise.inputs[layer])[:, 0]
+            y, part = step(x, before)
+            if self.norms:
+                y = self.norms[layer](y)
+            after.append(part)
             x = x + y if self.residual and x.shape == y.shape else y
         return x, tuple(after)
 

@@ -44,7 +44,7 @@ def dynamic_rnn(
     Returns:
         outputs (B, T, H), 0 at padding, and the state of each sequence after its last real step.
     """
-    step, state = _bind(step, x, state)
+    step, state = bind(step, x, state)
     if lengths is not None:
         mask = lengths_to_mask(lengths, x.shape[1])
     if isinstance(step, Cell) and (mask is None or step.kernel is not None or type(step).scan is not Cell.scan):
@@ -70,7 +70,7 @@ def static_rnn(
     Returns:
         outputs (B, length, H), 0 at padding, and the state of each sequence after its last real step.
     """
-    step, state = _bind(step, x, state)
+    step, state = bind(step, x, state)
     missing = 0 if length is None else length - x.shape[1]
     if missing < 0:
         raise ValueError(f"static unrolling to {length} steps got a sequence of {x.shape[1]}: truncate it to {length}")
@@ -91,7 +91,7 @@ class _StepFunction:
         return (x,)
 
 
-def _bind(step: Cell | Step, x: Tensor, state: "State | None") -> "tuple[Cell | Step, State]":
+def bind(step: Cell | Step, x: Tensor, state: "State | None") -> "tuple[Cell | Step, State]":
     if state is not None:
         return step, state
     if isinstance(step, Cell):

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from rnn_hub.metrics.base import OfflineMetric
 
 METRICS = {
+    "accuracy": "rnn_hub.metrics.classification:Accuracy",
+    "binary_accuracy": "rnn_hub.metrics.trees:BinaryAccuracy",
     "bleu": "rnn_hub.metrics.translation:Bleu",
     "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
     "chrf": "rnn_hub.metrics.translation:Chrf",
+    "entity_f1": "rnn_hub.metrics.classification:EntityF1",
+    "macro_f1": "rnn_hub.metrics.classification:MacroF1",
     "music_deviation": "rnn_hub.metrics.music:MusicDeviation",
     "nll": "rnn_hub.metrics.language_modeling:Nll",
     "nll_frame": "rnn_hub.metrics.music:NllFrame",
     "nll_step": "rnn_hub.metrics.music:NllStep",
+    "node_accuracy": "rnn_hub.metrics.trees:NodeAccuracy",
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
+    "root_accuracy": "rnn_hub.metrics.trees:RootAccuracy",
 }
 
 

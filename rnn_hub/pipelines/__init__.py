@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
+    "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
+    "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
+    "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }

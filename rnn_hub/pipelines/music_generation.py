@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, LogitsProcessorList, Pipeline
 from rnn_hub.data.midi import check_tempo, write_midi
 from rnn_hub.data.music import VOICES, Score, estimate_key, key_ids, parse_key
 from rnn_hub.data.music_files import SAMPLING_RATE, read_music, render
-from rnn_hub.data.music_tokens import BEAT, COUNTDOWN, MusicProcessor, body_words
+from rnn_hub.data.music_tokens import MusicProcessor, beat_word, body_words
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
 
@@ -180,7 +180,7 @@ class MusicPipeline(Pipeline):
         return records if len(records) > 1 else records[0]
 
     def _primer(self, score: Score, beats: int | None) -> list[int]:
-        """The ids of a beginning of a piece of so many beats, and the next beat: what is given stays as it is."""
+        """The ids of a beginning of a piece of so many beats, and of the next beat, with which the model goes on."""
         if beats is not None and beats <= score.beats:
             raise RnnHubError(f"the primer has {score.beats} beats: ask for more than that, not for {beats}")
         if score.beats > MAX_BEATS - 16:
@@ -192,9 +192,8 @@ class MusicPipeline(Pipeline):
                 f"the primer has {len(score.voices)} of {len(VOICES)} voices: give the missing ones, "
                 "or pass it as melody, to be harmonized"
             )
-        remaining = None if beats is None else beats - score.beats
-        follows = BEAT if remaining is None or remaining > COUNTDOWN else f"|{remaining - 1}"
-        return [*self.music.encode(score, remaining), self.music.ids[follows]]
+        following = None if beats is None else beats - score.beats
+        return [*self.music.encode(score, following), self.music.ids[beat_word(following)]]
 
     def _melody(self, score: Score, voice: str) -> Score:
         """The first voice without rests, equal pitches joined, if the model's voice can sing it."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
+    "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
+    "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
+    "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }

@@ -77,6 +77,10 @@ class Task(ABC):
         """What the model trains on: the rows of the training split, unless a task reads them in another way."""
         return rows
 
+    def model_fields(self, rows: Dataset, dataset: DatasetSection) -> dict[str, Any]:
+        """What the training rows say of the model's configuration, such as its labels; a recipe may say otherwise."""
+        return {}
+
     @abstractmethod
     def build_processor(self, rows: Dataset, dataset: DatasetSection, tokenizer: Any) -> PreTrainedTokenizerBase:
         """Train the tokenizer on the rows of the training split."""

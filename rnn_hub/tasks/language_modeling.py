@@ -18,8 +18,9 @@ from rnn_hub.cache import RnnCache
 from rnn_hub.data.streams import TokenStreams, collate_windows, join_texts
 from rnn_hub.data.tokenization import train_tokenizer
 from rnn_hub.metrics import compute_metrics
+from rnn_hub.tasks.auto_model import column_texts
 from rnn_hub.tasks.base import DatasetSection, Scores
-from rnn_hub.tasks.generation import GenerationTask, column_texts
+from rnn_hub.tasks.generation import GenerationTask
 
 CONTEXT = 256
 """Tokens that a stream reads before the first that it scores, where a text is measured in several streams at once."""
@@ -61,6 +62,7 @@ class LanguageModelingTask(GenerationTask):
     generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 0.8, "max_new_tokens": 200}
     metrics: ClassVar[tuple[str, ...]] = ("nll", "perplexity")
     main_metric = "nll"
+    demo = "demos.text_generation"
     greater_is_better = False
     rows_are_independent = False
 

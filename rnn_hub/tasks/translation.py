@@ -14,8 +14,9 @@ from rnn_hub.data.collators import Seq2SeqCollator
 from rnn_hub.data.tokenization import token_lengths, train_tokenizer
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.translation import TranslationPipeline
+from rnn_hub.tasks.auto_model import column_texts
 from rnn_hub.tasks.base import DatasetSection, Scores
-from rnn_hub.tasks.generation import GenerationTask, column_texts
+from rnn_hub.tasks.generation import GenerationTask
 
 
 @dataclass

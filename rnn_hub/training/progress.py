@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -15,17 +16,29 @@ _HIDDEN = (
     "samples_per_second",
     "steps_per_second",
     "model_preparation_time",
+    "seconds",
 )
 
 
 class Progress(TrainerCallback):
-    """Shows step, epoch, loss, learning rate and metrics; only the main process writes."""
+    """Shows step, epoch, loss, learning rate and metrics; only the main process writes.
+
+    Each entry of the log holds the seconds that training has taken so far, those before an interruption among them.
+    """
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
+        self._before, self._started = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, over all resumed runs."""
+        return self._before + time.perf_counter() - self._started
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Open the bar."""
+        """Start the clock, open the bar."""
+        self._before = next((entry["seconds"] for entry in reversed(state.log_history) if "seconds" in entry), 0.0)
+        self._started = time.perf_counter()
         if state.is_world_process_zero:
             disable = args.disable_tqdm or not sys.stderr.isatty()
             self._bar = tqdm(
@@ -42,7 +55,9 @@ class Progress(TrainerCallback):
             self._bar.update(state.global_step - self._bar.n)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Write one line."""
+        """Note the time, write one line."""
+        if state.log_history:
+            state.log_history[-1]["seconds"] = round(self.seconds, 1)
         if state.is_world_process_zero and logs:
             figures = " ".join(
                 f"{name} {value:.4g}"

@@ -57,13 +57,13 @@ def train(recipe: Recipe) -> dict[str, Any]:
         processor = _processor(recipe, rows)
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)  # denormal gradients take a CPU ten times as long and change nothing
-    model = recipe.task.build_model(recipe.model, processor, recipe.generation)
+    fields = {**recipe.task.model_fields(rows, recipe.dataset), **recipe.model}
+    model = recipe.task.build_model(fields, processor, recipe.generation)
     trainer = _trainer(recipe, arguments, model, processor, rows, validation)
-    started = time.perf_counter()
     checkpoints = list_checkpoints(Path(arguments.output_dir))
     _log_start(recipe, model, rows, trainer, checkpoints)
     trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
-    seconds = time.perf_counter() - started
+    seconds = trainer.progress.seconds
     if arguments.world_size > 1:
         dist.barrier()
     load_weights(model, _final_weights(arguments))

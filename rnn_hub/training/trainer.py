@@ -77,7 +77,8 @@ class RnnTrainer(Seq2SeqTrainer):
         )
         for shown in (ProgressCallback, PrinterCallback):
             self.remove_callback(shown)
-        self.add_callback(Progress())
+        self.progress = Progress()
+        self.add_callback(self.progress)
         self.ema = None
         if args.ema_decay:
             self.ema = ExponentialMovingAverage(self.model, args.ema_decay)

@@ -1,9 +1,10 @@
 """What `generate()` adds to a bare loop over the same encoder and decoder steps, greedy, same tokens.
 
-On our loop, and for comparison on that of transformers.
+On our loop, also in 8-bit integers (whose tokens may differ), and for comparison on that of transformers.
 """
 
 from argparse import Namespace
+from copy import copy
 from functools import partial
 
 import torch
@@ -47,6 +48,8 @@ def measure(model: RnnForConditionalGeneration, batch: dict[str, Tensor], option
     }
     expected, *others = (way() for way in ways.values())
     assert all(torch.equal(other, expected) for other in others), "they do not give the same tokens"
+    in_int8 = copy(model).decode_in_int8()
+    ways["generate() in int8"] = partial(in_int8.generate, inputs, **greedy)
     sides = {name: partial(seconds, way, options.clock) for name, way in ways.items()}
     costs = interleave(sides, options.rounds, warmup=2)
     extra = 1000 * (costs["generate()"] - costs["bare loop"]) / steps
@@ -56,7 +59,7 @@ def measure(model: RnnForConditionalGeneration, batch: dict[str, Tensor], option
 def main() -> None:
     """Measures B = 1, 8 and 64."""
     parser = arguments(__doc__, rounds=15)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)

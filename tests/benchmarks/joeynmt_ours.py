@@ -32,10 +32,23 @@ def build(options: dict[str, Any]) -> RnnForConditionalGeneration:
 
 
 class Training:
-    """Updates on the batches of each round."""
+    """Updates on the batches of each round.
 
-    def __init__(self, model: RnnForConditionalGeneration, rounds: list[list[list[Pair]]], clock: Clock):
-        self.trainer, self.rounds, self.clock = Trainer(model), rounds, clock
+    Args:
+        model: the model.
+        rounds: the batches of each round.
+        clock: gives the time in seconds.
+        held_out: batches that are never trained on, whose loss is measured after each round.
+    """
+
+    def __init__(
+        self,
+        model: RnnForConditionalGeneration,
+        rounds: list[list[list[Pair]]],
+        clock: Clock,
+        held_out: list[list[Pair]],
+    ):
+        self.trainer, self.rounds, self.clock, self.held_out = Trainer(model), rounds, clock, held_out
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
 
     def __call__(self) -> dict[str, Any]:
@@ -46,7 +59,17 @@ class Training:
             self.trainer.step(collate(pairs))
         used = self.clock() - start
         tokens = sum(len(source) + len(target) for pairs in batches for source, target in pairs)
-        return {"seconds": used, "units": tokens, "parameters": self.parameters}
+        return {"seconds": used, "units": tokens, "parameters": self.parameters, "loss": self.loss()}
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """Nats a target token of what is held out."""
+        model, total, tokens = self.trainer.model.eval(), 0.0, 0
+        for pairs in self.held_out:
+            count = sum(len(target) for _, target in pairs)
+            total, tokens = total + model(**collate(pairs)).loss.item() * count, tokens + count
+        model.train()
+        return total / tokens
 
 
 class Decoding:
@@ -108,7 +131,7 @@ def main() -> None:
     clock = getattr(time, task["options"]["clock"])
     model = build(task["options"])
     if task["kind"] == "train":
-        serve(Training(model, task["rounds"], clock))
+        serve(Training(model, task["rounds"], clock, task["held_out"]))
     else:
         model.load_state_dict(from_joeynmt(torch.load(task["options"]["weights"]), model))
         serve(Decoding(model, task["rounds"], clock, task["options"]))

@@ -30,12 +30,19 @@ def arguments(description: str) -> ArgumentParser:
     return parser
 
 
-def write_task(path: Path, kind: str, given: Namespace, rounds: list[list[list[Pair]]], **options: Any) -> str:
-    """What a side shall do, in a file: its model, and the batches of each round."""
+def write_task(
+    path: Path,
+    kind: str,
+    given: Namespace,
+    rounds: list[list[list[Pair]]],
+    held_out: list[list[Pair]] = (),
+    **options: Any,
+) -> str:
+    """What a side shall do, in a file: its model, and the batches of each round and those held out."""
     model = {"vocab_size": given.vocab_size, "cell_type": given.cell, "label_smoothing": given.label_smoothing}
     clock = "process_time" if given.cpu_time else "perf_counter"
     options = {**SIZES, **model, "threads": given.threads, "clock": clock, **options}
-    path.write_text(json.dumps({"kind": kind, "options": options, "rounds": rounds}))
+    path.write_text(json.dumps({"kind": kind, "options": options, "rounds": rounds, "held_out": held_out}))
     return str(path)
 
 

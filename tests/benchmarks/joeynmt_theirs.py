@@ -83,10 +83,11 @@ class Training:
         model: the model.
         rounds: the batches of each round.
         clock: gives the time in seconds.
+        held_out: batches that are never trained on, whose loss is measured after each round.
     """
 
-    def __init__(self, model: Model, rounds: list[list[list[Pair]]], clock: Clock):
-        self.model, self.rounds, self.clock = model, rounds, clock
+    def __init__(self, model: Model, rounds: list[list[list[Pair]]], clock: Clock, held_out: list[list[Pair]]):
+        self.model, self.rounds, self.clock, self.held_out = model, rounds, clock, held_out
         self.optimizer = build_optimizer({"optimizer": "adam", "learning_rate": 1e-3}, model.parameters())
         self.clip = build_gradient_clipper({"clip_grad_norm": 1.0, "clip_grad_val": None})
         self.manager = SimpleNamespace(
@@ -111,7 +112,21 @@ class Training:
             "seconds": used,
             "units": sum(len(source) + len(target) for pairs in batches for source, target in pairs),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "loss": self.loss(),
         }
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """Nats a target token of what is held out."""
+        self.model.eval()
+        total = tokens = 0
+        for pairs in self.held_out:
+            batch = collate(pairs, training=True)
+            batch.sort_by_src_length()
+            total += self.model(return_type="loss", **vars(batch))[0].item()
+            tokens += sum(len(target) for _, target in pairs)
+        self.model.train()
+        return total / tokens
 
 
 class Decoding:
@@ -146,9 +161,9 @@ def main() -> None:
     clock = getattr(time, task["options"]["clock"])
     model = build(task["options"])
     if task["kind"] == "train":
-        serve(Training(model, task["rounds"], clock))
+        serve(Training(model, task["rounds"], clock, task["held_out"]))
     elif task["kind"] == "prepare":
-        Training(model, task["rounds"], clock)()
+        Training(model, task["rounds"], clock, [])()
         torch.save(model.state_dict(), task["options"]["weights"])
     else:
         model.load_state_dict(torch.load(task["options"]["weights"]))

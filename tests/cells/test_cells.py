@@ -278,7 +278,7 @@ def test_a_relu_that_would_grow_without_bound_on_padding_leaves_gradients_finite
 )
 @pytest.mark.parametrize("bias", [True, False])
 def test_packed_tokens_equal_the_steps_forward_and_backward(kernel: str, mask: Tensor, bias: bool) -> None:
-    (kind,) = (kind for kind in CELLS.values() if kind.kernel == kernel)
+    kind = next(kind for kind in CELLS.values() if kind.kernel == kernel)
     shapes = kind.weight_shapes(INPUTS, UNITS, bias)
     weights = {name: torch.randn(shape, dtype=torch.float64, requires_grad=True) for name, shape in shapes.items()}
     cell = kind(weights, UNITS)

@@ -31,7 +31,7 @@ def both_loops(model, batch: dict[str, Tensor], **options: object) -> list[Gener
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize("penalty", [-0.5, 0.0, 1.0, 2.0])
 def test_beams_equal_those_of_transformers(model, many, early_stopping: bool | str, penalty: float) -> None:
-    options = {"num_beams": 4, "early_stopping": early_stopping, "length_penalty": penalty, "max_new_tokens": 11}
+    options = {"num_beams": 4, "early_stopping": early_stopping, "length_penalty": penalty, "max_new_tokens": 17}
     ours, theirs = both_loops(model, many, **options, num_return_sequences=3)
     assert torch.equal(ours.sequences, theirs.sequences)
     first, again = both_loops(model, many, **options)
@@ -53,7 +53,7 @@ def test_searches_at_their_edges_equal_those_of_transformers(model, many, option
 
 def test_samples_equal_those_of_transformers(model, many) -> None:
     options = {"do_sample": True, "top_p": 0.9, "repetition_penalty": 1.2, "num_return_sequences": 2}
-    ours, theirs = both_loops(model, many, **options, max_new_tokens=9)
+    ours, theirs = both_loops(model, many, **options, max_new_tokens=17)
     assert torch.equal(ours.sequences, theirs.sequences)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rnn_hub.cells import Cell
+from rnn_hub.cells import Cell, fused
 from rnn_hub.layers.bridge import Bridge
 from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.embedding import ScaledEmbedding
@@ -127,7 +127,8 @@ def test_scaled_embeddings_scale_what_they_look_up_only() -> None:
     assert torch.equal(embedding(torch.tensor([3])), 4 * embedding.weight[3:4])
 
 
-def test_input_feeding_keeps_one_variational_dropout_and_one_weight_dropout_for_all_steps() -> None:
+def test_input_feeding_keeps_one_variational_dropout_and_one_weight_dropout_for_all_steps(monkeypatch) -> None:
+    monkeypatch.setattr(fused, "defers", lambda x: False)  # else the cells of a pass are made once
     options = {"input_feeding": True, "num_layers": 3, "attention_layer": 1, "attention_type": "additive"}
     decoder = build({**options, "dropout": 0.5, "variational_dropout": True, "weight_dropout": 0.5})
     dropped: list[torch.Tensor] = []
@@ -135,8 +136,8 @@ def test_input_feeding_keeps_one_variational_dropout_and_one_weight_dropout_for_
     def watch(stack: RnnStack) -> None:
         make = stack.cell
 
-        def cell(*args: object) -> Cell:
-            made = make(*args)
+        def cell(*args: object, **options: object) -> Cell:
+            made = make(*args, **options)
             dropped.append(made.weights["weight_hh"] == 0)
             return made
 

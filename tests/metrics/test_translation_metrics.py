@@ -83,7 +83,7 @@ def test_empty_predictions_score_nothing(name):
 
 
 def test_mistakes_are_told():
-    with pytest.raises(RnnHubError, match="'bleurt' is unknown; choose from bleu, bleu_lower, chrf"):
+    with pytest.raises(RnnHubError, match="'bleurt' is unknown; choose from accuracy, binary_accuracy, bleu"):
         load_metric("bleurt")
     with pytest.raises(RnnHubError, match="no predictions"):
         compute_metrics(["bleu"], [], [])

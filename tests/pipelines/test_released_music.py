@@ -40,7 +40,6 @@ def test_a_hundred_chorales_are_within_the_spread_of_the_corpus(data_dir) -> Non
     pieces = sample(model, processor, [estimate_key(score) for score in chosen], [score.beats for score in chosen])
     table = compare(pieces, corpus)
     for name, row in table.items():
-        print(
-            f"| {name} | {row['mean']:.3f} | {row['corpus_mean']:.3f} ± {row['corpus_sd']:.3f} | {row['deviation']:.2f} |"
-        )
+        figures = [row[part] for part in ("mean", "corpus_mean", "corpus_sd", "deviation")]
+        print("| {} | {:.3f} | {:.3f} ± {:.3f} | {:.2f} |".format(name, *figures))
     assert max(row["deviation"] for row in table.values()) < 1

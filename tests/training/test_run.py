@@ -10,8 +10,10 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from transformers import TrainerState, TrainingArguments
 
 from rnn_hub.errors import RnnHubError
+from rnn_hub.training.progress import Progress
 from rnn_hub.training.recipes import build_recipe
 from rnn_hub.training.run import train
 from tests import tiny
@@ -84,6 +86,15 @@ def test_a_run_killed_in_the_middle_of_a_save_continues_to_the_same_weights(corp
     resumed, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("killed", "whole"))
     for name, tensor in whole.items():
         assert torch.equal(resumed[name], tensor), name
+
+
+def test_a_resumed_run_counts_the_seconds_before_its_interruption():
+    progress = Progress()
+    state = TrainerState(log_history=[{"loss": 2.0, "seconds": 900.0}, {"eval_loss": 2.1, "seconds": 1000.0}, {}])
+    progress.on_train_begin(TrainingArguments(disable_tqdm=True), state, None)
+    progress.on_log(None, state, None, {"loss": 1.5})
+    assert 1000 <= state.log_history[-1]["seconds"] < 1010
+    assert 1000 < progress.seconds < 1010
 
 
 def test_early_stopping_and_the_best_checkpoints(corpus, tmp_path):

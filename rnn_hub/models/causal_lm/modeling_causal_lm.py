@@ -31,6 +31,7 @@ class RnnForCausalLM(RnnPreTrainedModel, RnnGenerationMixin):
     """
 
     config_class = RnnCausalLMConfig
+    decoding_modules = ("stacks", "lm_head")
     _tied_weights_keys = {"lm_head.weight": "embeddings.weight"}
 
     def __init__(self, config: RnnCausalLMConfig):
@@ -176,8 +177,13 @@ class RnnForCausalLM(RnnPreTrainedModel, RnnGenerationMixin):
 
     def decode_step(self, tokens: Tensor, memory: None, state: StackState) -> tuple[Tensor, StackState]:
         """One step of our own decoding loops: tokens (R,) -> logits (R, V) in float32 and the next state."""
-        hidden, state = self._run(self.embeddings(tokens[:, None]), state)
-        return self.lm_head(hidden[:, 0]).float(), state
+        x, rest, after = self.embeddings(tokens), state[self.config.num_layers :], ()
+        for (condition,) in rest:
+            x = torch.cat([x, condition.to(x.dtype)], dim=-1)
+        for stack in self.stacks:
+            x, part = stack.advance(x, state[len(after) : len(after) + stack.num_layers])
+            after += part
+        return self.lm_head(x).float(), after + rest
 
     def prepare_inputs_for_generation(
         self,

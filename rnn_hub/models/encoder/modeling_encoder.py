@@ -9,6 +9,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.stack import RnnStack, StackState
+from rnn_hub.layers.words import CharacterFeatures, WordTable, mean_of_pieces
 from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
 from rnn_hub.models.encoder.configuration_encoder import RnnEncoderConfig
 
@@ -24,6 +25,7 @@ class RnnEncoderOutput(ModelOutput):
     last_hidden_state: Tensor | None = None
     pooler_output: Tensor | None = None
     state: StackState | None = None
+    mask: Tensor | None = None
 
 
 class RnnEncoderModel(RnnPreTrainedModel):
@@ -39,8 +41,21 @@ class RnnEncoderModel(RnnPreTrainedModel):
         super().__init__(config)
         self.embeddings = ScaledEmbedding(config.vocab_size, config.embedding_size)
         self.embedding_dropout = SequenceDropout(config.embedding_dropout, config.variational_dropout)
+        input_size = config.embedding_size
+        if config.whole_words or config.char_features:
+            self.words = WordTable(config.vocab_size, config.max_word_length if config.char_features else 0)
+        if config.char_features:
+            self.characters = CharacterFeatures(
+                config.char_features,
+                len(config.characters or ""),
+                config.char_embedding_size,
+                config.char_hidden_size,
+                config.char_kernel_size,
+                config.char_dropout,
+            )
+            input_size += self.characters.output_size
         self.stack = RnnStack(
-            config.embedding_size,
+            input_size,
             config.hidden_size,
             config.num_layers,
             bidirectional=config.bidirectional,
@@ -70,7 +85,7 @@ class RnnEncoderModel(RnnPreTrainedModel):
         """Encodes a batch.
 
         Args:
-            input_ids: (B, T); or inputs_embeds (B, T, embedding_size).
+            input_ids: (B, T); or inputs_embeds (B, T, D), which then are all that the stack sees.
             attention_mask: (B, T), 1 at real tokens.
             state: the state to start from.
         """
@@ -78,8 +93,29 @@ class RnnEncoderModel(RnnPreTrainedModel):
             raise ValueError("pass either input_ids or inputs_embeds")
         if not self.training:
             refuse_empty_rows(attention_mask)
-        x = self.embedding_dropout(self.embeddings(input_ids) if inputs_embeds is None else inputs_embeds)
-        hidden, state = self.stack(x, attention_mask, state)
+        x, mask = inputs_embeds, attention_mask
+        if input_ids is not None:
+            x, mask = self._embed(input_ids, attention_mask)
+        hidden, state = self.stack(self.embedding_dropout(x), mask, state)
         directions = len(self.stack.directions)
         summary = torch.cat([layer[0] for layer in state[-directions:]], dim=-1).to(hidden.dtype)
-        return RnnEncoderOutput(last_hidden_state=self.dropout(hidden), pooler_output=summary, state=state)
+        return RnnEncoderOutput(last_hidden_state=self.dropout(hidden), pooler_output=summary, state=state, mask=mask)
+
+    def _embed(self, input_ids: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Tokens, or words with their characters, as vectors (B, T, D), and where they stand."""
+        x, config = self.embeddings(input_ids), self.config
+        if not (config.whole_words or config.char_features):
+            return self._hide_words(x), mask
+        real, first, number = self.words(input_ids, mask)
+        if config.whole_words:
+            x = mean_of_pieces(x, real, number)
+        x = self._hide_words(x)
+        if config.char_features:
+            spelled = self.characters(self.words.spell(input_ids, real, first, number))
+            x = torch.cat([x, spelled.gather(1, number[..., None].expand(-1, -1, spelled.shape[-1]))], dim=-1)
+        return x, first
+
+    def _hide_words(self, x: Tensor) -> Tensor:
+        if not self.training or not self.config.word_dropout:
+            return x
+        return x * (torch.rand(x.shape[:2], device=x.device) >= self.config.word_dropout)[..., None].to(x.dtype)

@@ -17,6 +17,7 @@ from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
 from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
 from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
+from rnn_hub.models.encoder.any_encoder import build_encoder
 from rnn_hub.models.encoder.modeling_encoder import RnnEncoderModel, RnnEncoderOutput
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 
@@ -33,6 +34,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
     """
 
     config_class = RnnSeq2SeqConfig
+    decoding_modules = ("decoder", "lm_head")
     _tied_weights_keys = {
         "lm_head.weight": "embeddings.weight",
         "encoder.embeddings.weight": "embeddings.weight",
@@ -63,10 +65,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
     def _build_encoder(config: RnnSeq2SeqConfig) -> nn.Module:
         if config.encoder is None:
             return RnnEncoderModel(config.encoder_config())
-        from transformers import AutoConfig, AutoModel  # here, since these register this very module
-
-        model = AutoModel.from_config(AutoConfig.for_model(**config.encoder))
-        return model.get_encoder() if model.config.is_encoder_decoder else model
+        return build_encoder(config.encoder)
 
     def _memory_size(self) -> int:
         if isinstance(self.encoder, RnnEncoderModel):
@@ -235,8 +234,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
 
     def decode_step(self, tokens: Tensor, memory: Memory | None, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of our own decoding loops: tokens (R,) -> logits (R, V) in float32 and the next state."""
-        hidden, _, state = self.decoder(self.embeddings(tokens[:, None]), memory, state)
-        return self.lm_head(hidden[:, 0]).float(), state
+        hidden, _, state = self.decoder.advance(self.embeddings(tokens), memory, state)
+        return self.lm_head(hidden).float(), state
 
     def prepare_inputs_for_generation(
         self,

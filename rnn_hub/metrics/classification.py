@@ -1,0 +1,70 @@
+"""Metrics of labels, all from 0 to 100: accuracy, the mean F1 of the classes, the F1 of entities."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import datasets
+import evaluate
+
+from rnn_hub.metrics.base import OfflineMetric
+
+
+class LabelMetric(OfflineMetric):
+    """What the metrics of one label a text share: labels by name."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        label = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=type(self).__doc__ or "",
+            citation="",
+            features=datasets.Features({"predictions": label, "references": label}),
+            inputs_description="predictions: labels; references: labels",
+        )
+
+
+class Accuracy(LabelMetric):
+    """The share of right labels."""
+
+    name = "accuracy"
+
+    def _compute(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        right = sum(map(str.__eq__, predictions, references))
+        return {self.name: 100 * right / len(references), "signature": f"labels:{len(references)}"}
+
+
+class MacroF1(LabelMetric):
+    """The mean of the F1 scores of all labels that occur, each weighing the same."""
+
+    name = "macro_f1"
+
+    def _compute(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        from sklearn.metrics import f1_score
+
+        score = f1_score(references, predictions, average="macro", zero_division=0)
+        return {self.name: 100 * float(score), "signature": f"average:macro|scikit-learn:{version('scikit-learn')}"}
+
+
+class EntityF1(OfflineMetric):
+    """F1 of entities: one is right if its kind and its first and last word are (Tjong Kim Sang & De Meulder 2003).
+
+    Tags are B-X, I-X and O, as seqeval reads them (Nakayama 2018), which agrees with the task's conlleval.
+    """
+
+    name = "entity_f1"
+
+    def _info(self) -> evaluate.MetricInfo:
+        tags = datasets.Sequence(datasets.Value("string"))
+        return evaluate.MetricInfo(
+            description=type(self).__doc__ or "",
+            citation="",
+            features=datasets.Features({"predictions": tags, "references": tags}),
+            inputs_description="predictions: a list of tags for each text; references: the same",
+        )
+
+    def _compute(self, predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+        from seqeval.metrics import f1_score
+
+        signature = f"scheme:BIO|average:micro|seqeval:{version('seqeval')}"
+        score = f1_score(list(references), list(predictions), zero_division=0)
+        return {self.name: 100 * float(score), "signature": signature}

@@ -1,0 +1,1 @@
+"""The tree family: a state for each node of a tree, from its word or its children."""

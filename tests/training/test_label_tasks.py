@@ -1,0 +1,124 @@
+"""A tiny classifier and a tiny tagger: trained, measured, read from and predicted with by the commands."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+from rnn_hub.cli import main
+from rnn_hub.errors import RnnHubError
+from rnn_hub.tasks import load_task
+from rnn_hub.training.recipes import build_recipe
+from rnn_hub.training.run import train
+from tests import tiny_labels
+
+METRIC = {"opinion": "accuracy", "visit": "entity_f1"}
+
+
+@pytest.fixture(scope="module", params=METRIC)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(kind, tmp_path_factory):
+    return tiny_labels.model_folder(tmp_path_factory.getbasetemp(), kind)
+
+
+def test_what_there_is_to_learn_is_learned(folder, kind, capsys) -> None:
+    assert main(["evaluate", str(folder), "--split", "test"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["metrics"][METRIC[kind]] == 100
+    recorded = json.loads((folder / "results.json").read_text())["evaluations"][0]
+    assert recorded["split"] == "validation" and recorded["metrics"][METRIC[kind]] > 99
+
+
+def test_the_card_says_what_was_measured_and_how_to_use_it(folder, kind) -> None:
+    card = (folder / "README.md").read_text()
+    task = {"opinion": "text-classification", "visit": "token-classification"}[kind]
+    assert f"pipeline_tag: {task}" in card and f'pipeline("{task}"' in card
+    assert "100.00" in card
+
+
+def test_predict_prints_a_line_a_text(folder, kind, capsys) -> None:
+    texts = {"opinion": "the cast is brilliant .", "visit": "Ada Lovelace saw New York ."}
+    assert main(["predict", str(folder), texts[kind]]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    if kind == "opinion":
+        score, label = line.split("\t")
+        assert label == "positive" and 0.5 < float(score) <= 1
+    else:
+        entities = json.loads(line)
+        assert [(each["entity_group"], each["word"]) for each in entities] == [
+            ("PER", "Ada Lovelace"),
+            ("LOC", "New York"),
+        ]
+
+
+def test_a_run_continues_where_it_stopped(kind, tmp_path) -> None:
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", kind)
+    values = tiny_labels.recipe(kind, corpus, tmp_path / "run", training={"num_train_epochs": 2})
+    train(build_recipe(values))
+    (tmp_path / "run" / "results.json").unlink()
+    values["training"] |= {"num_train_epochs": 3, "resume": True}
+    assert train(build_recipe(values))["training"]["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("model", {"pooling": "middle"}, "'middle'.*last, mean, max, attention"),
+        ("model", {"char_features": "lstm"}, "'lstm'.*cnn, rnn"),
+        ("model", {"word_vectors": "absent.txt"}, "no file of word vectors absent.txt"),
+        ("tokenizer", {"word_list": "absent.txt"}, "dropout parts words by BPE"),
+        ("tokenizer", {"word_list": "absent.txt", "dropout": 0.0}, "cannot read absent.txt: No such file"),
+        ("dataset", {"text": "sentence"}, "no column 'sentence'"),
+        ("dataset", {"labels": ["negative"]}, "the label 1 is none of the model's: they are negative"),
+        ("generation", {"max_new_tokens": 3}, "labels are not generated"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_told_at_once(section, change, message, tmp_path) -> None:
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    values = {"generation": {}, **tiny_labels.recipe("opinion", corpus, tmp_path / "run")}
+    values[section] = {**values[section], **change}
+    with pytest.raises(RnnHubError, match=message):
+        train(build_recipe(yaml.safe_load(yaml.safe_dump(values))))
+
+
+def test_vectors_stay_as_they_are_and_words_of_the_file_join_the_vocabulary(tmp_path) -> None:
+    vectors = tmp_path / "vectors.txt"
+    words = ["film", "story", "brilliant", "superb"]
+    numbers = torch.randn(len(words), 24).tolist()
+    lines = zip(words, numbers, strict=True)
+    vectors.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in lines))
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    sections = {
+        "tokenizer": {"word_list": str(vectors), "dropout": 0.0, "vocab_size": 60},
+        "model": {"word_vectors": str(vectors)},
+        "training": {"num_train_epochs": 1},
+    }
+    train(build_recipe(tiny_labels.recipe("opinion", corpus, tmp_path / "run", **sections)))
+    model, tokenizer = load_task("text-classification").load_model(str(tmp_path / "run"))
+    rows = model.get_input_embeddings().weight[tokenizer(" ".join(words)).input_ids]
+    assert rows.shape[0] == 4
+    expected = torch.tensor(numbers)
+    scale = rows.norm() / expected.norm()
+    torch.testing.assert_close(rows, expected * scale, atol=2e-3, rtol=2e-3)
+
+
+def test_long_texts_of_the_training_split_can_be_seen_more_often(tmp_path) -> None:
+    task, corpus = load_task("text-classification"), tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    plain = task.dataset_section(path=str(corpus))
+    repeated = task.dataset_section(path=str(corpus), long_words=6, long_repeats=3)
+    lengths = [len(text.split()) for text in task.load(plain, "train")["text"]]
+    assert len(task.load(repeated, "train")) == len(lengths) + 2 * sum(length >= 6 for length in lengths)
+    assert len(task.load(repeated, "test")) == len(task.load(plain, "test"))
+
+
+def test_labels_that_the_model_does_not_have_are_named(tmp_path, tmp_path_factory, capsys) -> None:
+    folder = tiny_labels.model_folder(tmp_path_factory.getbasetemp(), "opinion")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "test.jsonl").write_text('{"text": "fine", "label": 2}\n')
+    assert main(["evaluate", str(folder), "--dataset", str(tmp_path / "other"), "--split", "test"]) == 2
+    assert "the label 2 is none of the model's: they are negative, positive" in capsys.readouterr().err
