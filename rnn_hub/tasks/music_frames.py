@@ -80,6 +80,16 @@ class MusicFramesTask(GenerationTask):
     metrics: ClassVar[tuple[str, ...]] = ("nll_frame",)
     main_metric = "nll_frame"
     greater_is_better = False
+    usage = """```bash
+rnn-hub evaluate {name}
+```
+
+measures the nats of each frame; the tokens are pitches from low to high and `|` after each frame."""
+
+    def limits(self, recipe: Mapping[str, Any]) -> str:
+        """It measures; it does not compose."""
+        data = recipe["dataset"]["path"]
+        return f"A model for measuring: it knows frames like those of `{data}`, without the lengths of notes or voices."
 
     def build_processor(
         self, rows: Dataset, dataset: FramesDataset, tokenizer: FrameSection
