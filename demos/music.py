@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -83,8 +82,7 @@ def compose(
 
 def styles_of(shelf: Shelf, name: str) -> list[str]:
     """The styles that a model knows, from its configuration."""
-    config = json.loads((Path(shelf.models[name]) / "config.json").read_text(encoding="utf-8"))
-    return (config.get("condition_labels") or {}).get("style", [])
+    return (shelf.config(name).get("condition_labels") or {}).get("style", [])
 
 
 def whole(number: float | None, name: str) -> int:
