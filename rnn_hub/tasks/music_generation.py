@@ -25,6 +25,8 @@ from rnn_hub.tasks.generation import GenerationTask
 
 SEED = 0
 """Of the pieces that are sampled for measuring."""
+MARGIN = 6
+"""Semitones that voices in C may go beyond those of the training split."""
 KEY_LABELS = {"mode": list(MODES), "tonic": list(TONICS)}
 
 
@@ -137,13 +139,18 @@ or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid -
     def build_processor(
         self, rows: Dataset, dataset: VoicesDataset, tokenizer: ScoreSection
     ) -> PreTrainedTokenizerBase:
-        """A vocabulary of the pitches that each voice has in the rows, and all between them."""
+        """A vocabulary of the pitches that each voice has in the rows, and all between them.
+
+        In C it reaches `MARGIN` semitones further.
+        """
         ranges = [[128, 0] for _ in VOICES]
         for grid in rows[dataset.voices]:
-            score = read_score(grid)
+            score = read_score(grid, key=tokenizer.in_c)
             for reach, voice in zip(ranges, (score.in_c() if tokenizer.in_c else score).voices, strict=True):
                 for note in voice:
                     reach[:] = min(reach[0], note.pitch), max(reach[1], note.pitch)
+        margin = MARGIN if tokenizer.in_c else 0
+        ranges = [(low - margin, high + margin) if low <= high else (low, high) for low, high in ranges]
         return music_tokenizer(vocabulary(ranges, header=False), tokenizer.in_c)
 
     def build_collator(
