@@ -26,6 +26,8 @@ SOURCES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "jig": (("ryansMammoth", "", r"R: *jig.*M: *6/8"), ("oneills1850", "", r"R: *(double )?jig.*M: *6/8")),
     "reel": (("ryansMammoth", "", r"R: *reel"), ("oneills1850", "", r"R: *reel")),
 }
+#: a reel in C or C| is the same dance in longer notes than one in 2/4: it is read twice as fast
+FAST = re.compile(r"^R: *reel.*?^M: *C|^M: *C.*?^R: *reel", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 MOST = 600
 BEATS = (12, 96)
 HELD_OUT = 60
@@ -58,6 +60,8 @@ def read_abc(text: str) -> list[list[int]] | None:
 
     try:
         stream = converter.parse(text, format="abc").flatten()
+        if FAST.search(text):
+            stream = stream.augmentOrDiminish(0.5)
     except Exception:  # music21 raises whatever its parts do; the corpus has some tunes that it cannot read
         return None
     places = [place for note in stream.notes for place in (note.offset, note.quarterLength)]
