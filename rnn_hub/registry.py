@@ -56,11 +56,7 @@ FAMILIES = (
     ModelFamily(
         "rnn_hub_forecast",
         "rnn_hub.models.forecast.configuration_forecast:RnnForecastConfig",
-        {
-            "AutoModelForTimeSeriesPrediction": (
-                "rnn_hub.models.forecast.modeling_forecast:RnnForTimeSeriesPrediction"
-            )
-        },
+        {"AutoModelForTimeSeriesPrediction": ("rnn_hub.models.forecast.modeling_forecast:RnnForTimeSeriesPrediction")},
     ),
     ModelFamily(
         "rnn_hub_causal_lm",

@@ -76,7 +76,7 @@ class SeriesWindows(Sequence):
         return (self[number] for number in range(len(self)))
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """A window: `id`, `values`, `dates`, `future` (horizon,), `covariates` over past and future, `static`."""
+        """A window: `id`, `values`, `future` (horizon,), `dates` and `covariates` of both, `static`."""
         index, place, begin, end, spread = self.origins[number]
         if spread:
             place -= int(torch.randint(spread + 1, ()))
@@ -89,7 +89,7 @@ class SeriesWindows(Sequence):
         return {
             "id": series.id,
             "values": series.values[start:place],
-            "dates": None if series.dates is None else series.dates[start:place],
+            "dates": None if series.dates is None else series.dates[start:stop],
             "future": future,
             "covariates": {name: column[start:stop] for name, column in series.covariates.items()},
             "static": series.static,
@@ -136,27 +136,28 @@ def origins(
 
 
 def calendar_features(dates: np.ndarray, cycles: Sequence[str]) -> np.ndarray:
-    """Sine and cosine of the place of each date in each cycle: (T, 2 * cycles).
+    """Sine and cosine of the place of each date in each cycle: dates of any shape to (..., 2 * cycles).
 
     Raises:
         RnnHubError: an unknown cycle.
     """
-    import pandas as pd
-
-    index, columns = pd.DatetimeIndex(dates), []
+    minutes = np.asarray(dates, dtype="datetime64[m]")
+    days = minutes.astype("datetime64[D]")
+    minute_of_day = (minutes - days).astype(np.int64)
     numbers = {
-        "minute_of_hour": index.minute,
-        "hour_of_day": index.hour + index.minute / 60,
-        "day_of_week": index.dayofweek,
-        "day_of_month": index.day - 1,
-        "day_of_year": index.dayofyear - 1,
+        "minute_of_hour": minute_of_day % 60,
+        "hour_of_day": minute_of_day / 60,
+        "day_of_week": days.astype(np.int64) + 3,  # day 0 was a Thursday
+        "day_of_month": (days - days.astype("datetime64[M]")).astype(np.int64),
+        "day_of_year": (days - days.astype("datetime64[Y]")).astype(np.int64),
     }
+    columns = []
     for cycle in cycles:
-        if cycle not in numbers:
+        if cycle not in CALENDAR:
             raise RnnHubError(f"unknown calendar cycle {cycle!r}; there are {', '.join(CALENDAR)}")
-        angle = 2 * np.pi * np.asarray(numbers[cycle], dtype=np.float64) / CALENDAR[cycle]
+        angle = 2 * np.pi * numbers[cycle] / CALENDAR[cycle]
         columns += [np.sin(angle), np.cos(angle)]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(dates), 0))
+    return np.stack(columns, axis=-1) if columns else np.zeros((*minutes.shape, 0))
 
 
 def find_frequency(dates: np.ndarray) -> str:

@@ -100,15 +100,22 @@ class SeriesProcessor(FeatureExtractionMixin):
         """What is known ahead, of past and future: (past + horizon, F)."""
         parts = []
         if self.calendar:
-            dates = window.get("dates")
-            if dates is None:
-                raise RnnHubError(f"series {window.get('id')!r} has no dates, and the model needs {self.calendar}")
-            dates = dates[-past:]
-            frequency = self.frequency or find_frequency(dates)
-            parts.append(calendar_features(np.append(dates, future_dates(dates, frequency, horizon)), self.calendar))
+            parts.append(calendar_features(self._dates(window, past, horizon), self.calendar))
         for name in self.known_covariates:
             parts.append(self._column(window, name, past, horizon)[:, None])
         return np.concatenate(parts, axis=1)
+
+    def _dates(self, window: Mapping[str, Any], past: int, horizon: int) -> np.ndarray:
+        """The dates of past and future; those beyond the last follow from the frequency."""
+        dates = window.get("dates")
+        if dates is None:
+            needed = ", ".join(self.calendar)
+            raise RnnHubError(f"series {window.get('id')!r} has no dates, and the model sees the calendar: {needed}")
+        dates = dates[len(window["values"]) - past :][: past + horizon]
+        missing = past + horizon - len(dates)
+        if missing:
+            dates = np.append(dates, future_dates(dates, self.frequency or find_frequency(dates), missing))
+        return dates
 
     def _column(self, window: Mapping[str, Any], name: str, past: int, horizon: int = 0) -> np.ndarray:
         """A covariate of the past and so many further steps, standardized, 0 where it is missing."""
@@ -119,7 +126,9 @@ class SeriesProcessor(FeatureExtractionMixin):
         column = column[start : start + past + horizon]
         if len(column) < past + horizon:
             missing = past + horizon - len(column)
-            raise RnnHubError(f"column {name!r} ends {missing} steps early: it must be known for all {horizon} steps ahead")
+            raise RnnHubError(
+                f"column {name!r} ends {missing} steps early: it must be known for all {horizon} steps ahead"
+            )
         return np.nan_to_num(self._standard(name, column))
 
     def _standard(self, name: str, value: Any) -> Any:

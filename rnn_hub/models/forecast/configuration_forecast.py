@@ -89,10 +89,15 @@ class RnnForecastConfig(RnnConfig):
         elif not self.scaled_loss:
             raise ValueError("scaled_loss=False is of quantiles; a likelihood is the same in any unit")
         if self.output == "negative_binomial" and (
-            self.transform != "none" or self.anchor != "none" or self.scaling not in ("mean", "none") or self.linear_lags
+            self.transform != "none"
+            or self.anchor != "none"
+            or self.scaling not in ("mean", "none")
+            or self.linear_lags
         ):
-            raise ValueError("counts are multiples of their scale: negative_binomial needs transform='none', "
-                             "anchor='none', linear_lags=0 and scaling 'mean' or 'none'")
+            raise ValueError(
+                "counts are multiples of their scale: negative_binomial needs transform='none', "
+                "anchor='none', linear_lags=0 and scaling 'mean' or 'none'"
+            )
         if self.decoding == "recursive":
             for name, absent in NOT_DIRECT.items():
                 if getattr(self, name) != absent:

@@ -142,7 +142,10 @@ class RnnForTimeSeriesPrediction(RnnPreTrainedModel):
             if future is None:
                 last = tuple(part[:, -1:] for part in found.params)
                 return ForecastOutput(params=last, loc=found.loc[:, -1:], scale=found.scale)
-            values, observed = torch.cat([window.values, future.values], 1), torch.cat([window.observed, future.observed], 1)
+            values, observed = (
+                torch.cat([window.values, future.values], 1),
+                torch.cat([window.observed, future.observed], 1),
+            )
             target = future._replace(values=values[:, 1:], observed=observed[:, 1:] & (observed.cumsum(1)[:, :-1] > 0))
         steps = target.values.shape[1]
         params, loc = tuple(part[:, :steps] for part in found.params), found.loc[:, :steps]
@@ -274,10 +277,12 @@ class RnnForTimeSeriesPrediction(RnnPreTrainedModel):
         for start in range(0, horizon, steps):
             if future is not None:
                 block = future[:, start : start + steps]
-                inputs["future_time_features"] = torch.cat([block, block[:, -1:].expand(-1, steps - block.shape[1], -1)], 1)
+                inputs["future_time_features"] = torch.cat(
+                    [block, block[:, -1:].expand(-1, steps - block.shape[1], -1)], 1
+                )
             output = self(past, past_observed_mask=observed, **inputs)
             if start == 0:
-                repeat = (lambda part: None if part is None else part.repeat_interleave(samples, 0))
+                repeat = lambda part: None if part is None else part.repeat_interleave(samples, 0)
                 output = ForecastOutput(
                     params=tuple(map(repeat, output.params)), loc=repeat(output.loc), scale=repeat(output.scale)
                 )
@@ -382,7 +387,9 @@ class RnnForTimeSeriesPrediction(RnnPreTrainedModel):
         if self.config.transform == "none":
             return values
         if not torch.compiler.is_compiling() and not (values > 0).all():
-            raise ValueError(f"the model takes logarithms, and a value is {values.min().item():g}: they must be above 0")
+            raise ValueError(
+                f"the model takes logarithms, and a value is {values.min().item():g}: they must be above 0"
+            )
         return values.log()
 
     def _restore(self, values: Tensor) -> Tensor:
