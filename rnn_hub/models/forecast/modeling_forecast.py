@@ -270,6 +270,10 @@ class RnnForTimeSeriesPrediction(RnnPreTrainedModel):
 
     def _sample_blocks(self, past: Tensor, samples: int, horizon: int, **inputs: Tensor) -> Tensor:
         """(B * samples, horizon) of direct decoding."""
+
+        def repeat(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part.repeat_interleave(samples, 0)
+
         steps, found = self.config.prediction_length, []
         future = inputs.get("future_time_features")
         observed = inputs.pop("past_observed_mask", None)
@@ -282,7 +286,6 @@ class RnnForTimeSeriesPrediction(RnnPreTrainedModel):
                 )
             output = self(past, past_observed_mask=observed, **inputs)
             if start == 0:
-                repeat = lambda part: None if part is None else part.repeat_interleave(samples, 0)
                 output = ForecastOutput(
                     params=tuple(map(repeat, output.params)), loc=repeat(output.loc), scale=repeat(output.scale)
                 )

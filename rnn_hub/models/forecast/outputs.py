@@ -67,7 +67,7 @@ class DistributionHead(nn.Module):
 
 
 class QuantileHead(nn.Module):
-    """Quantiles that never cross: a lowest one, and steps upwards; the loss is the pinball loss (Koenker & Bassett 1978).
+    """Quantiles that never cross; the loss is the pinball loss (Koenker & Bassett 1978).
 
     Between two levels the quantile function is a line, and so it goes on outside of them.
 
