@@ -26,7 +26,8 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     Args:
         task: a name in ``PIPELINES``.
-        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` too, or its processor under that name).
+        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer``, or
+            under that name its processor, too).
         device: such as "cpu" or "cuda"; the default is transformers' own.
         kwargs: defaults of each call, such as ``num_beams``.
 

@@ -27,8 +27,8 @@ class ForecastingPipeline(Pipeline):
 
     Call arguments:
         series: the positional one: a list of numbers (None or NaN where one is missing), a `Series` of
-            `rnn_hub.data.series`, a pandas Series (its index may be dates), or the path of a CSV or JSON table; or a list
-            of such.
+            `rnn_hub.data.series`, a pandas Series (its index may be dates), or the path of a CSV or JSON table; or
+            a list of such.
         horizon: steps to forecast; default: the model's.
         levels: of the quantiles.
         num_samples: add ``samples``, (num_samples, horizon); of a recursive model these are paths.
@@ -162,7 +162,7 @@ def forecast(
     num_samples: int | None = None,
     progress: bool = False,
 ) -> list[dict[str, torch.Tensor]]:
-    """For each window its `quantiles` (horizon, Q), `mean` (horizon,) and, where asked, `samples` (num_samples, horizon)."""
+    """For each window its `quantiles` (horizon, Q), `mean` (horizon,) and, where asked, `samples` (N, horizon)."""
     if batch_size < 1:
         raise RnnHubError(f"batch_size must be at least 1, not {batch_size}")
     steps, found = max(horizon or 0, processor.prediction_length), []

@@ -143,9 +143,9 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """A forecast continues what was seen."""
         return (
-            f"The model continues what it saw in `{recipe['dataset']['path']}`: a forecast of another kind of series is a "
-            "guess, and so is any forecast of what has no precedent in the history that it is given. The intervals hold "
-            "on average over many forecasts, as measured above, and not for each one. This is no advice on investments."
+            f"The model continues what it saw in `{recipe['dataset']['path']}`: forecasts of another kind of series are "
+            "guesses, and so are those of what has no precedent in its history. The intervals hold on average over many "
+            "forecasts, as measured above, and not for each one. This is no advice on investments."
         )
 
     def model_fields(self, rows: SeriesWindows, dataset: ForecastDataset) -> dict[str, Any]:
