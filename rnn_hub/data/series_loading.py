@@ -8,7 +8,8 @@ import numpy as np
 
 from rnn_hub.data.loading import load_split
 from rnn_hub.data.series import Series
-from rnn_hub.data.series_tables import SUFFIXES, read_series
+from rnn_hub.data.series_tables import read_series
+from rnn_hub.data.table_files import SUFFIXES
 from rnn_hub.errors import RnnHubError
 
 if TYPE_CHECKING:

@@ -143,8 +143,8 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """A forecast continues what was seen."""
         return (
-            f"The model continues what it saw in `{recipe['dataset']['path']}`: forecasts of another kind of series are "
-            "guesses, and so are those of what has no precedent in its history. The intervals hold on average over many "
+            f"The model continues what it saw in `{recipe['dataset']['path']}`: other kinds of series are "
+            "guesswork, and so is what has no precedent in their history. The intervals hold on average over many "
             "forecasts, as measured above, and not for each one. This is no advice on investments."
         )
 

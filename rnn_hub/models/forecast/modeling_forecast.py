@@ -162,7 +162,7 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
         x = torch.cat([self._inputs(window.values, window), self._known(window, inputs)], dim=-1)
         real = window.observed.cumsum(dim=1) > 0
         if self.patches is not None:
-            missing = -x.shape[1] % config.patch_size
+            x, missing = x * real[..., None], -x.shape[1] % config.patch_size
             x, real = F.pad(x, (0, 0, missing, 0)), F.pad(real, (missing, 0))
             x = F.gelu(self.patches(x.reshape(len(x), -1, config.patch_size * x.shape[-1])))
             real = real.view(len(x), -1, config.patch_size).any(dim=-1)
@@ -185,9 +185,8 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
         if future is not None:
             values, observed = torch.cat([values, future.values], 1), torch.cat([observed, future.observed], 1)
             values = fill_gaps(values, observed)
-        x = self._steps(values, observed, window, inputs)
-        if future is not None:
-            x = x[:, :-1]
+            read = values[:, :-1], observed[:, :-1]
+        x = self._steps(*(read if future is not None else (values, observed)), window, inputs)
         hidden, _ = self.stack(x, observed[:, : x.shape[1]].cumsum(dim=1) > 0)
         loc = self._next_anchor(values)[:, : x.shape[1]]
         return ForecastOutput(params=self._output(hidden), loc=loc, scale=window.scale)
