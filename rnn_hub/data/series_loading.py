@@ -1,5 +1,6 @@
 """Loading series from data sets whose columns or rows are series, from tables, and from the package `arch`."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 ARCH = "arch"
 """The package with daily prices of indices, named as if it were a data set."""
+INDICES = ("sp500", "nasdaq")
 DEFAULT_BOUNDARIES = (0.6, 0.8)
 
 
@@ -35,7 +37,7 @@ def load_series(source: Any, split: str, horizon: int) -> tuple[list[Series], li
     if split not in (source.train, source.validation, source.test):
         raise RnnHubError(f"there is no split {split!r}; there are {source.train}, {source.validation}, {source.test}")
     if source.path == ARCH:
-        return _by_time(_index_prices(source.values or ["sp500", "nasdaq"]), source, split)
+        return _by_time(_index_prices(source.values or INDICES), source, split)
     if Path(str(source.path)).suffix.lower() in SUFFIXES:
         wanted = (*source.known, *source.past)
         names = source.values or [None]
@@ -123,18 +125,15 @@ def _of_columns(table: "pd.DataFrame", source: Any) -> list[Series]:
 
 
 def _index_prices(names: Sequence[str]) -> list[Series]:
-    """Daily closing prices that the package `arch` ships, such as "sp500" and "nasdaq"."""
-    try:
-        from arch import data
-    except ModuleNotFoundError as error:
-        raise RnnHubError(
-            "the prices of indices come with the package arch: pip install 'rnn-hub[forecasting]'"
-        ) from error
+    """Daily closing prices that the package `arch` ships."""
     series = []
     for name in names:
-        table = getattr(getattr(data, name, None), "load", dict)()
-        if "Adj Close" not in table:
-            raise RnnHubError(f"the package arch has no prices called {name!r}; choose from sp500, nasdaq")
+        if name not in INDICES:
+            raise RnnHubError(f"the package arch has no prices called {name!r}; choose from {', '.join(INDICES)}")
+        try:
+            table = importlib.import_module(f"arch.data.{name}").load()
+        except ModuleNotFoundError as error:
+            raise RnnHubError("these prices come with the package arch: pip install 'rnn-hub[forecasting]'") from error
         prices = table["Adj Close"].dropna()
         series.append(Series(name, prices.to_numpy(np.float64), prices.index.to_numpy().astype("datetime64[s]")))
     return series

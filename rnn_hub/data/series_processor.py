@@ -23,6 +23,7 @@ class SeriesProcessor(FeatureExtractionMixin):
         standards: of each such column [mean, standard deviation].
         frequency: step of the series, as pandas names it, or None.
         season: steps of a season, of which errors and naive forecasts are told.
+        least: the fewest values of a past that the model knows.
         target: what the values are, such as the name of their column.
     """
 
@@ -39,6 +40,7 @@ class SeriesProcessor(FeatureExtractionMixin):
         standards: Mapping[str, Sequence[float]] | None = None,
         frequency: str | None = None,
         season: int = 1,
+        least: int = 1,
         target: str | None = None,
         **kwargs: Any,
     ):
@@ -47,6 +49,7 @@ class SeriesProcessor(FeatureExtractionMixin):
         self.calendar, self.frequency, self.season, self.target = list(calendar), frequency, season, target
         self.known_covariates, self.past_covariates = list(known_covariates), list(past_covariates)
         self.static_features, self.standards = list(static_features), dict(standards or {})
+        self.least = least
 
     def sizes(self) -> dict[str, int]:
         """What a model's configuration must say to take this processor's inputs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,12 @@ from rnn_hub.data.series_processor import SeriesProcessor
 from rnn_hub.data.series_tables import read_series
 from rnn_hub.errors import RnnHubError
 
+logger = logging.getLogger(__name__)
+
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 MAX_HORIZON = 10_000
+FEWEST = 3
+"""Values without which there is no forecast."""
 
 
 class ForecastingPipeline(Pipeline):
@@ -94,19 +99,29 @@ class ForecastingPipeline(Pipeline):
             raise RnnHubError(
                 f"{history.id} holds {np.nanmin(history.values):g}, and the model takes numbers above 0 only"
             )
-        observed = int((~np.isnan(history.values[-self.feature_extractor.context_length :])).sum())
-        if observed < self.least:
+        processor, recent = self.feature_extractor, history.values[-self.feature_extractor.context_length :]
+        if len(recent) < self.least or np.isfinite(recent).sum() < FEWEST:
             raise RnnHubError(
-                f"{history.id} has {observed} values among its last {self.feature_extractor.context_length}, and this "
-                f"model needs at least {self.least} of them: give a longer history"
+                f"{history.id} has {np.isfinite(recent).sum()} values in its last {len(recent)} steps, and this model "
+                f"reads {processor.context_length} and needs at least {self.least}: give a longer history"
             )
+        if history.dates is not None and processor.frequency is not None:
+            frequency = find_frequency(history.dates)
+            if frequency.partition("-")[0] != processor.frequency.partition("-")[0]:
+                logger.warning(
+                    "%s has steps of %r, and the model learned from steps of %r: its forecast is a guess",
+                    history.id,
+                    frequency,
+                    processor.frequency,
+                )
         return history
 
     @property
     def least(self) -> int:
-        """The fewest values of a history: a season (at least 3)."""
+        """The fewest steps of a history: what the model was trained on, and what it looks back to."""
         config = self.model.config
-        return max(3, config.season if config.anchor == "seasonal" else 1, *config.lags)
+        season = config.season if config.anchor == "seasonal" else 1
+        return max(FEWEST, self.feature_extractor.least, season, *config.lags)
 
     def window(self, history: Series) -> dict[str, Any]:
         """The newest part of a history as the processor takes it."""

@@ -46,8 +46,8 @@ class ForecastDataset(DatasetSection):
             maybe a third where the test ends. Default for columns: 0.6 and 0.8.
         context, horizon: values of a past, and of a future; season: steps of a season.
         calendar: cycles of the calendar that the model sees.
-        stride: steps between training windows, which then move at random; evaluation_stride: between those that are
-            scored.
+        stride: steps between training windows, which then move at random; validation_stride, test_stride: between those
+            that are scored.
         whole: only windows whose whole horizon lies in the split are scored, not any step that does.
         least: values of the past that a training window needs.
         metrics: what is scored; `name_3` is the metric `name` of the third step ahead alone.
@@ -67,7 +67,8 @@ class ForecastDataset(DatasetSection):
     season: int = 1
     calendar: list[str] = field(default_factory=list)
     stride: int = 1
-    evaluation_stride: int = 1
+    validation_stride: int = 1
+    test_stride: int = 1
     whole: bool = True
     least: int = 1
     metrics: list[str] = field(default_factory=lambda: ["mae", "crps", "coverage"])
@@ -114,7 +115,7 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
             series,
             *zip(*regions, strict=True),
             horizon=dataset.horizon,
-            stride=dataset.stride if training else dataset.evaluation_stride,
+            stride=self._stride(dataset, split),
             whole=dataset.whole or training,
             least=dataset.least if training else 1,
             random=training,
@@ -126,6 +127,11 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
                 f"{dataset.horizon} after {dataset.least} values"
             )
         return SeriesWindows(series, found, dataset.context, dataset.horizon)
+
+    def _stride(self, dataset: ForecastDataset, split: str) -> int:
+        if split == dataset.train:
+            return dataset.stride
+        return dataset.validation_stride if split == dataset.validation else dataset.test_stride
 
     def load_processor(self, folder: str | Path) -> SeriesProcessor:
         """The processor of a model folder."""
@@ -187,6 +193,7 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
             standards=standards,
             frequency=None if dates is None else find_frequency(dates),
             season=dataset.season,
+            least=dataset.least,
             target=rows.series[0].id if len(rows.series) == 1 else None,
         )
 
@@ -247,7 +254,7 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
 
 def check_section(dataset: ForecastDataset) -> None:
     """Raise an error for lengths below 1 and unknown metrics, before any work."""
-    for name in ("context", "horizon", "season", "stride", "evaluation_stride", "least"):
+    for name in ("context", "horizon", "season", "stride", "validation_stride", "test_stride", "least"):
         if getattr(dataset, name) < 1:
             raise RnnHubError(f"dataset.{name} must be at least 1, not {getattr(dataset, name)}")
     for metric in dataset.metrics:
