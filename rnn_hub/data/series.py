@@ -132,7 +132,7 @@ def origins(
         for place in range(last, first - 1, -stride):
             spread = min(stride - 1, place - first) if random else 0
             found.append(Origin(number, place, begin, end, spread))
-    return found[::-1]
+    return sorted(found)
 
 
 def calendar_features(dates: np.ndarray, cycles: Sequence[str]) -> np.ndarray:

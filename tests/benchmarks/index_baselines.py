@@ -25,7 +25,7 @@ def garch(prices: np.ndarray, first: int, last: int, horizon: int, noise: str) -
     for start in range(first, last, REFIT):
         parameters = arch_model(returns[: start - 1], p=1, q=1, dist=noise).fit(disp="off").params
         stop = min(start + REFIT, last)
-        model = arch_model(returns[: stop - 1], p=1, q=1, dist=noise)
+        model = arch_model(returns[: stop - 2], p=1, q=1, dist=noise)
         model.distribution._generator = random
         found = model.fix(parameters).forecast(horizon=horizon, start=start - 2, method="simulation", simulations=PATHS)
         for place, paths in zip(range(start, stop), found.simulations.values, strict=True):
