@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
     "conditional-text-generation": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
+    "forecasting": "rnn_hub.pipelines.forecasting:ForecastingPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
@@ -26,7 +27,8 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     Args:
         task: a name in ``PIPELINES``.
-        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` too).
+        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer``, or
+            under that name its processor, too).
         device: such as "cpu" or "cuda"; the default is transformers' own.
         kwargs: defaults of each call, such as ``num_beams``.
 
@@ -39,11 +41,16 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     module, _, name = PIPELINES[task].partition(":")
     cls = getattr(importlib.import_module(module), name)
+    part = "feature_extractor" if hasattr(cls, "processor_class") else "tokenizer"
     if isinstance(model, str) or hasattr(model, "__fspath__"):
+        from transformers import AutoTokenizer
+
         from rnn_hub.pipelines.loading import load_pretrained
 
-        model, loaded = load_pretrained(cls.auto_model_class, str(model))
+        model, loaded = load_pretrained(
+            cls.auto_model_class, str(model), getattr(cls, "processor_class", AutoTokenizer)
+        )
         tokenizer = tokenizer or loaded
     if tokenizer is None:
-        raise RnnHubError(f"pipeline({task!r}) needs a tokenizer beside a loaded model")
-    return cls(model=model, tokenizer=tokenizer, device=device, task=task, **kwargs)
+        raise RnnHubError(f"pipeline({task!r}) needs a {part} beside a loaded model")
+    return cls(model=model, device=device, task=task, **{part: tokenizer}, **kwargs)

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
 
 logger = logging.getLogger(__name__)
 
-_NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+_NEEDED = ("config.json", "model.safetensors")
 
 
-def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer.
+def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoTokenizer) -> tuple[PreTrainedModel, Any]:
+    """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
     Weights are read from safetensors only.
 
@@ -26,7 +26,8 @@ def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTr
     """
     folder = Path(model)
     if folder.is_dir():
-        missing = [name for name in _NEEDED if not (folder / name).is_file()]
+        needed = (*_NEEDED, "tokenizer.json" if processor_class is AutoTokenizer else "preprocessor_config.json")
+        missing = [name for name in needed if not (folder / name).is_file()]
         if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
             missing.remove("model.safetensors")
         if missing:
@@ -34,12 +35,12 @@ def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTr
     elif folder.exists():
         raise RnnHubError(f"{model!r} is a file: give the folder of a model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        processor = processor_class.from_pretrained(model)
         loaded = auto_class.from_pretrained(model, use_safetensors=True)
     except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
-    return loaded.eval(), tokenizer
+    return loaded.eval(), processor
 
 
 def reason(error: BaseException) -> str:

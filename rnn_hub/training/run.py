@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from datasets import Dataset
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks.base import require_split
@@ -46,6 +46,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     arguments = build_arguments(
         recipe.training, output_dir, recipe.seed, recipe.task.main_metric, recipe.task.greater_is_better
     )
+    arguments.label_names = list(recipe.task.label_names)
     with arguments.main_process_first(desc="preparing the run folder"):
         if arguments.process_index == 0:
             _open_folder(recipe, arguments)
@@ -53,7 +54,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     validation = None
     if arguments.eval_strategy != "no":
         validation = recipe.task.load(recipe.dataset, require_split(recipe.dataset, "validation"))
-    with arguments.main_process_first(desc="training the tokenizer"):
+    with arguments.main_process_first(desc="preparing the processor"):
         processor = _processor(recipe, rows)
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)  # denormal gradients take a CPU ten times as long and change nothing
@@ -102,16 +103,16 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
 def _processor(recipe: Recipe, rows: Dataset) -> PreTrainedTokenizerBase:
     """The tokenizer of the run's folder; trained on the rows first where there is none."""
     folder = recipe.output_dir
-    marker = folder / "tokenizer.json"
+    marker = folder / recipe.task.processor_file
     if not marker.is_file():
-        logger.info("training the tokenizer on %d rows", len(rows))
+        logger.info("preparing the processor on %d rows", len(rows))
         processor = recipe.task.build_processor(rows, recipe.dataset, recipe.tokenizer)
         partial = folder / f".tokenizer.{os.getpid()}"
         processor.save_pretrained(partial)
         for file in sorted(partial.iterdir(), key=lambda file: file.name == marker.name):
             os.replace(file, folder / file.name)
         partial.rmdir()
-    return AutoTokenizer.from_pretrained(folder)
+    return recipe.task.load_processor(folder)
 
 
 def _trainer(
