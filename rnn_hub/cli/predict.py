@@ -46,6 +46,8 @@ def predict(options: argparse.Namespace) -> None:
         write_music(pipe, texts, options)
         return
     arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
+    if options.condition:
+        arguments["condition"] = read_conditions(options.condition, task)
     if options.n_best > 1 and task == "text-classification":
         arguments["top_k"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
@@ -65,6 +67,16 @@ def predict(options: argparse.Namespace) -> None:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
                 text = next(value for name, value in record.items() if name.endswith("_text") or name == "label")
                 print(f"{score}{text}", flush=True)
+
+
+def read_conditions(texts: list[str], task: str) -> dict[str, str]:
+    """What ``--condition NAME=VALUE`` says."""
+    if task != "conditional-text-generation":
+        raise RnnHubError(f"--condition: a model of {task} takes none: leave it out")
+    for text in texts:
+        if "=" not in text:
+            raise RnnHubError(f"--condition {text!r}: write NAME=VALUE, such as sentiment=positive")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _table(options: argparse.Namespace) -> str | None:

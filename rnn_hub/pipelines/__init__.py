@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
+    "conditional-text-generation": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "forecasting": "rnn_hub.pipelines.forecasting:ForecastingPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",

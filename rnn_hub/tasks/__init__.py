@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 #: name of a task -> "module:class"; a new task is one file and one line here.
 TASKS: dict[str, str] = {
+    "conditional-text-generation": "rnn_hub.tasks.conditional_text:ConditionalTextTask",
     "forecasting": "rnn_hub.tasks.forecasting:ForecastingTask",
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",

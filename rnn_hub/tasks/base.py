@@ -48,7 +48,7 @@ class Task(ABC):
 
     Attributes:
         name: name of the task in recipes and on the command line.
-        columns: fields of the dataset section that name columns, in the order of reading.
+        columns: fields of the dataset section that name columns, in the order of reading; None names no column.
         dataset_section, tokenizer_section: the dataclasses of these sections of a recipe.
         model_type: the model that a recipe gets when it names none.
         generation: defaults of generation, over which a recipe's section goes.
@@ -83,7 +83,7 @@ class Task(ABC):
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
         """Load one split; a split or column that is missing raises an error that lists what exists."""
-        columns = tuple(getattr(dataset, role) for role in self.columns)
+        columns = tuple(column for role in self.columns if (column := getattr(dataset, role)))
         return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
 
     def examples(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: DatasetSection) -> Any:
