@@ -48,7 +48,7 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
         if config.output == "quantiles":
             self.head = QuantileHead(config.quantile_levels, config.head_size, config.scaled_loss)
         else:
-            self.head = DistributionHead(config.output, config.head_size)
+            self.head = DistributionHead(config.output, config.head_size, config.fixed_location)
         self.post_init()
 
     @torch.no_grad()
@@ -117,7 +117,8 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
             target = future._replace(values=values[:, 1:], observed=observed[:, 1:] & (observed.cumsum(1)[:, :-1] > 0))
         steps = target.values.shape[1]
         params, loc = tuple(part[:, :steps] for part in found.params), found.loc[:, :steps]
-        loss = self.head.loss(params, torch.where(target.observed, target.values, loc), loc, found.scale)
+        values, scale = torch.where(target.observed, target.values, loc), found.scale[:, :steps]
+        loss = self.head.loss(params, values, loc, scale)
         found.loss = (loss * target.observed).sum() / target.observed.sum().clamp(min=1)
         ahead = future.values.shape[1]
         if self.config.decoding == "recursive":
@@ -174,10 +175,12 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
             parts.append(inputs["static_features"][:, None].expand(-1, steps, -1).to(state.dtype))
         parts += [_normal(earlier(window.values, lag, steps), window)[..., None] for lag in config.lags]
         params = self._output(torch.cat(parts, dim=-1))
-        loc = self._anchor(window.values, steps)
+        loc, scale = self._anchor(window.values, steps), window.scale
+        if config.widening:
+            scale = scale * torch.arange(1, steps + 1, device=loc.device).to(loc.dtype).sqrt()
         if self.linear is not None:
             loc = loc + window.scale * self.linear(_normal(window.values[:, -config.linear_lags :], window))
-        return ForecastOutput(params=params, loc=loc, scale=window.scale)
+        return ForecastOutput(params=params, loc=loc, scale=scale)
 
     def _recursive(self, window: Window, inputs: dict[str, Tensor | None], future: Window | None) -> ForecastOutput:
         """The step after each part of past and future, from the second value on."""
