@@ -71,6 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     music.add_argument("--seed", type=int, help="the same seed gives the same music")
     command.set_defaults(run="predict:predict")
 
+    command = commands.add_parser("backbone", help="write EfficientNet-Lite0 with its ImageNet weights")
+    command.add_argument("folder", help="where the checkpoint goes")
+    command.set_defaults(run="backbone:backbone")
+
     command = commands.add_parser("bench", help="run the benchmarks of a checkout and print one table")
     command.add_argument("names", nargs="*", metavar="NAME", help="some of tests/benchmarks (default: all)")
     command.add_argument("--rounds", type=int, help="rounds that count (default: each benchmark's own)")
