@@ -20,11 +20,13 @@ class ModelFamily(NamedTuple):
         model_type: the name in a configuration, with our prefix.
         config: the configuration.
         models: for each Auto class, the model that it loads.
+        video_processor: what makes its inputs of videos.
     """
 
     model_type: str
     config: str
     models: dict[str, str]
+    video_processor: str | None = None
 
 
 FAMILIES = (
@@ -63,6 +65,12 @@ FAMILIES = (
         "rnn_hub.models.frames.configuration_frames:RnnFramesConfig",
         {"AutoModelForCausalLM": "rnn_hub.models.frames.modeling_frames:RnnForFrames"},
     ),
+    ModelFamily(
+        "rnn_hub_vision",
+        "rnn_hub.models.vision.configuration_vision:RnnVisionConfig",
+        {"AutoModelForVideoClassification": "rnn_hub.models.vision.modeling_vision:RnnForVideoClassification"},
+        "rnn_hub.models.vision.video_processing_vision:RnnVideoProcessor",
+    ),
 )
 
 
@@ -96,6 +104,15 @@ def register_models() -> None:
             load(f"transformers:{auto_class}").register(load(family.config), load(model))
 
 
+def register_video_processors() -> None:
+    """Adds our video processors to `AutoVideoProcessor`."""
+    from transformers.models.auto.video_processing_auto import AutoVideoProcessor  # elsewhere it asks for torchvision
+
+    for family in FAMILIES:
+        if family.video_processor is not None:
+            AutoVideoProcessor.register(load(family.config), load(family.video_processor), exist_ok=True)
+
+
 def register_pipelines() -> None:
     """Adds our pipelines, which register themselves, to those of transformers."""
     importlib.import_module("rnn_hub.pipelines.translation")
@@ -104,6 +121,7 @@ def register_pipelines() -> None:
 HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
+    "transformers.models.auto.video_processing_auto": register_video_processors,
     "transformers.pipelines": register_pipelines,
 }
 
