@@ -39,6 +39,11 @@ FAMILIES = (
         {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
     ),
     ModelFamily(
+        "rnn_hub_caption",
+        "rnn_hub.models.caption.configuration_caption:RnnCaptionConfig",
+        {"AutoModelForImageTextToText": "rnn_hub.models.caption.modeling_caption:RnnForCaptioning"},
+    ),
+    ModelFamily(
         "rnn_hub_tree",
         "rnn_hub.models.tree.configuration_tree:RnnTreeConfig",
         {"AutoModelForSequenceClassification": "rnn_hub.models.tree.modeling_tree:RnnForTreeClassification"},
