@@ -63,6 +63,11 @@ FAMILIES = (
         "rnn_hub.models.causal_lm.configuration_causal_lm:RnnCausalLMConfig",
         {"AutoModelForCausalLM": "rnn_hub.models.causal_lm.modeling_causal_lm:RnnForCausalLM"},
     ),
+    ModelFamily(
+        "rnn_hub_frames",
+        "rnn_hub.models.frames.configuration_frames:RnnFramesConfig",
+        {"AutoModelForCausalLM": "rnn_hub.models.frames.modeling_frames:RnnForFrames"},
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Polyphony as frames: the sets of notes that sound at each step, said in tokens.
+"""Polyphony as frames: the sets of notes that sound at each step, said in tokens or as rows of 0 and 1.
 
 A frame is its pitches from low to high and then `|`: `48 55 64 72 |`; silence is `|`. The probability of a frame is
 the product of its tokens' probabilities, each given the notes below it and all frames before: nothing is independent.
@@ -44,12 +44,27 @@ class FrameProcessor:
         """
         ids = [self.start]
         for frame in frames:
-            for pitch in sorted(set(frame)):
-                if str(pitch) not in self.ids:
-                    raise RnnHubError(f"the pitch {pitch} of a frame is outside the range {self.low} to {self.high}")
-                ids.append(self.ids[str(pitch)])
+            ids += [self.ids[str(pitch)] for pitch in self._pitches(frame)]
             ids.append(self.end)
         return ids
+
+    def rows(self, frames: Sequence[Sequence[int]]) -> torch.Tensor:
+        """A piece as (T, notes), 1 where a note sounds.
+
+        Raises:
+            RnnHubError: a pitch outside the range.
+        """
+        rows = torch.zeros(len(frames), self.high - self.low + 1, dtype=torch.long)
+        for row, frame in zip(rows, frames, strict=True):
+            row[[pitch - self.low for pitch in self._pitches(frame)]] = 1
+        return rows
+
+    def _pitches(self, frame: Sequence[int]) -> list[int]:
+        pitches = sorted(set(frame))
+        for pitch in pitches:
+            if not self.low <= pitch <= self.high:
+                raise RnnHubError(f"the pitch {pitch} of a frame is outside the range {self.low} to {self.high}")
+        return pitches
 
     def follows(self) -> torch.Tensor:
         """Which token may follow which, (V, V): in a frame pitches rise. All but pitches and `|` are left out."""

@@ -14,6 +14,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from rnn_hub.errors import RnnHubError
+from rnn_hub.metrics import TITLES
+from rnn_hub.tasks import load_task
 
 logger = logging.getLogger(__name__)
 
@@ -22,96 +24,7 @@ END = "<!-- rnn_hub: end of the generated part -->"
 CARD = "README.md"
 REPOSITORY = "rnn-hub"
 
-#: how the names of metrics are written on a card
-METRIC_TITLES = {
-    "bleu": "BLEU",
-    "bleu_lower": "BLEU, lowercased and tokenized",
-    "chrf": "chrF",
-    "accuracy": "accuracy, %",
-    "macro_f1": "macro F1, %",
-    "entity_f1": "entity F1, %",
-    "root_accuracy": "accuracy of the root, %",
-    "binary_accuracy": "the same, positive or negative, %",
-    "node_accuracy": "accuracy of all nodes, %",
-    "music_deviation": "largest deviation of a statistic of samples, in standard deviations of the corpus",
-    "nll": "nats a token",
-    "nll_frame": "nats a frame",
-    "nll_step": "nats a sixteenth",
-    "perplexity": "perplexity",
-}
-
-USE = {
-    "language-modeling": """```python
-import rnn_hub
-from transformers import pipeline
-
-write = pipeline("text-generation", model="{name}")
-write("The", max_new_tokens=100)
-```
-
-or from the command line: `rnn-hub predict {name} "The"`.""",
-    "music-frames": """```bash
-rnn-hub evaluate {name}
-```
-
-measures the nats of each frame; the tokens are pitches from low to high and `|` after each frame.""",
-    "text-classification": """```python
-import rnn_hub
-
-classify = rnn_hub.pipeline("text-classification", model="{name}")
-classify("A charming and often moving film.", return_attention=True)
-```
-
-or, after `import rnn_hub`, with transformers' own `pipeline("text-classification", model="{name}")`, or from the
-command line: `rnn-hub predict {name} "A charming and often moving film."`.""",
-    "token-classification": """```python
-import rnn_hub
-
-find = rnn_hub.pipeline("token-classification", model="{name}")
-find("Ada Lovelace was born in London.")
-```
-
-or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
-aggregation_strategy="simple")`, or from the command line:
-`rnn-hub predict {name} "Ada Lovelace was born in London."`.""",
-    "tree-classification": """```python
-import rnn_hub
-
-label = rnn_hub.pipeline("tree-classification", model="{name}")
-label("(0 (0 It) (0 (0 (0 really) (0 works)) (0 .)))")["phrases"]
-```
-
-The numbers in a tree are the labels to learn and are not looked at here. From the command line, with a tree a line:
-`rnn-hub predict {name} "(0 (0 It) (0 works))"`.""",
-    "music-generation": """```python
-import rnn_hub
-
-compose = rnn_hub.pipeline("music-generation", model="{name}")
-piece = compose("G minor", seed=1)  # or primer="beginning.mid", or melody="melody.mid"
-open("piece.mid", "wb").write(piece["midi"])
-```
-
-or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid --output piece.wav`.""",
-    "translation": """```python
-import rnn_hub
-
-translate = rnn_hub.pipeline("translation", model="{name}")
-translate("{example}")
-```
-
-or from the command line: `rnn-hub predict {name} "{example}"`.""",
-}
 EXAMPLES = {"en": "A dog runs through the snow.", "de": "Ein Hund rennt durch den Schnee."}
-PIPELINE_TAGS = {
-    "language-modeling": "text-generation",
-    "tree-classification": "text-classification",
-}  # else the task's own name
-GENERATED = "its output is fluent more often than right"
-ERRORS = {
-    "text-classification": "its labels are guesses",
-    "tree-classification": "its labels are guesses",
-    "token-classification": "it misses and invents entities",
-}
 
 
 def write_card(folder: Path, recipe: Mapping[str, Any], results: Mapping[str, Any]) -> Path:
@@ -151,7 +64,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
             dataset_name=evaluation["dataset"],
             dataset_split=evaluation["split"],
             metric_type=name,
-            metric_name=METRIC_TITLES.get(name, name),
+            metric_name=TITLES.get(name, name),
             metric_value=round(value, 4),
         )
         for evaluation in results.get("evaluations", [])
@@ -165,7 +78,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
         datasets=[recipe["dataset"]["path"]],
         metrics=sorted({name for evaluation in results.get("evaluations", []) for name in evaluation["metrics"]})
         or None,
-        pipeline_tag=PIPELINE_TAGS.get(task, task),
+        pipeline_tag=load_task(task).pipeline_tag or task,
         model_name=_name(recipe, results),
         eval_results=evaluations or None,
     )
@@ -180,7 +93,7 @@ def render_body(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         f"## Data and licence\n\n{_data(recipe)}",
         f"## Training\n\n{_training(recipe, results, name)}",
         f"## Measured results\n\n{_evaluations(results)}",
-        f"## Limits\n\n{_limits(recipe)}",
+        f"## Limits\n\n{load_task(recipe['task']).limits(recipe)}",
     ]
     return "\n\n".join(sections)
 
@@ -196,26 +109,15 @@ def _languages(recipe: Mapping[str, Any]) -> list[str]:
 
 def _use(recipe: Mapping[str, Any], name: str) -> str:
     source = next(iter(_languages(recipe)), "en")
-    return USE[recipe["task"]].format(name=name, example=EXAMPLES.get(source, EXAMPLES["en"]))
+    return load_task(recipe["task"]).usage.format(name=name, example=EXAMPLES.get(source, EXAMPLES["en"]))
 
 
 def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    model, columns = recipe.get("model") or {}, recipe["dataset"]
+    columns = recipe["dataset"]
     direction = f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
-    cell = str(model.get("cell_type", "lstm")).upper()
-    count = model.get("num_layers", 1)
-    layers = f"{count} {cell} layer{'s' if count > 1 else ''}"
-    if recipe["task"] == "translation":
-        attention = model.get("attention_type", "general")
-        layers = f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
-    if recipe["task"] == "tree-classification":
-        layers = f"cell `{model.get('cell_type', 'binary_lstm')}` over the nodes of a tree"
-    elif recipe["task"] in ERRORS:
-        head = f"{model.get('pooling', 'attention')} pooling" if recipe["task"] == "text-classification" else "tags"
-        head = "a conditional random field" if model.get("crf") else head
-        layers = f"{layers}, in both directions, with {head}"
+    network = load_task(recipe["task"]).network(recipe.get("model") or {})
     size = f", {results['parameters'] / 1e6:.1f} million parameters" if results.get("parameters") else ""
-    return f"A recurrent model for {recipe['task']}{direction}: {layers}{size}."
+    return f"A recurrent model for {recipe['task']}{direction}: {network}{size}."
 
 
 def _data(recipe: Mapping[str, Any]) -> str:
@@ -235,7 +137,7 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     training = results.get("training")
     if not training:
         return f"With the recipe in this repository:\n\n{command}"
-    unit = "tokens" if recipe["task"] == "language-modeling" else "examples"
+    unit = load_task(recipe["task"]).unit
     amount = f"{training['epochs']:g} epochs of {training['examples']:,} {unit} ({training['steps']:,} steps)"
     plural = "es" if training["processes"] > 1 else ""
     processes = f"{training['processes']} {training['device'].upper()} process{plural}"
@@ -248,7 +150,7 @@ def _evaluations(results: Mapping[str, Any]) -> str:
     if not evaluations:
         return "Not measured yet."
     names = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["metrics"]))
-    titles = [METRIC_TITLES.get(name, name) for name in names]
+    titles = [TITLES.get(name, name) for name in names]
     lines = ["| data | split | examples | " + " | ".join(titles) + " |", "|" + "---|" * (3 + len(names))]
     for evaluation in evaluations:
         figures = [f"{evaluation['metrics'][name]:.2f}" if name in evaluation["metrics"] else "" for name in names]
@@ -258,23 +160,3 @@ def _evaluations(results: Mapping[str, Any]) -> str:
     lines += [""] + [f"Signature: `{signature}`" for signature in signatures]
     lines += ["", "Checkpoints were selected on validation data; test data were used for measuring only."]
     return "\n".join(lines)
-
-
-def _limits(recipe: Mapping[str, Any]) -> str:
-    task = recipe["task"]
-    limit = (recipe.get("tokenizer") or {}).get("max_length", 512 if task in ERRORS else 256)
-    cuts = task == "translation" or (task in ERRORS and task != "tree-classification")
-    cut = f"Inputs beyond {limit} subwords are cut. " if cuts else ""
-    data = recipe["dataset"]["path"]
-    if recipe["task"] == "music-frames":
-        return f"A model for measuring: it knows frames like those of `{data}`, without the lengths of notes or voices."
-    if recipe["task"] == "music-generation":
-        return (
-            f"The model knows the style of `{data}` and no other. It keeps a key, leads voices and ends in cadences; "
-            "beyond a phrase it has no plan, and a rule that it breaks it does not mend: parallels and crossings occur."
-        )
-    return (
-        f"The model knows the vocabulary and the kind of text of `{data}` and little else; on other text "
-        f"{ERRORS.get(task, GENERATED)}. {cut}Its outputs repeat "
-        "whatever prejudice the data hold. Do not use it where an error matters."
-    )

@@ -36,6 +36,23 @@ METRICS = {
     "rouge_l": "rnn_hub.metrics.captions:RougeL",
     "root_accuracy": "rnn_hub.metrics.trees:RootAccuracy",
 }
+#: how the names of metrics are written on a card
+TITLES = {
+    "bleu": "BLEU",
+    "bleu_lower": "BLEU, lowercased and tokenized",
+    "chrf": "chrF",
+    "accuracy": "accuracy, %",
+    "macro_f1": "macro F1, %",
+    "entity_f1": "entity F1, %",
+    "root_accuracy": "accuracy of the root, %",
+    "binary_accuracy": "the same, positive or negative, %",
+    "node_accuracy": "accuracy of all nodes, %",
+    "music_deviation": "largest deviation of a statistic of samples, in standard deviations of the corpus",
+    "nll": "nats a token",
+    "nll_frame": "nats a frame",
+    "nll_step": "nats a sixteenth",
+    "perplexity": "perplexity",
+}
 
 
 def load_metric(name: str) -> "OfflineMetric":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
+    "music-frames-independent": "rnn_hub.tasks.music_frames_independent:IndependentFramesTask",
     "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",

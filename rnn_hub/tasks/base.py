@@ -55,6 +55,10 @@ class Task(ABC):
         rows_are_independent: whether a row is predicted the same whatever stands before it, so that several processes
             may share the rows.
         demo: module of the Gradio demo.
+        usage: how a model is used, in Markdown for its card; `{name}` is the model, `{example}` a sentence.
+        pipeline_tag: the Hub's name of the task, where it is not `name`.
+        unit: what the training data are counted in.
+        failures: what the model does wrong on other data than it knows, for its card.
     """
 
     name: ClassVar[str]
@@ -67,6 +71,10 @@ class Task(ABC):
     greater_is_better: ClassVar[bool] = True
     rows_are_independent: ClassVar[bool] = True
     demo: ClassVar[str | None] = None
+    usage: ClassVar[str]
+    pipeline_tag: ClassVar[str | None] = None
+    unit: ClassVar[str] = "examples"
+    failures: ClassVar[str] = "its output is fluent more often than right"
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
         """Load one split; a split or column that is missing raises an error that lists what exists."""
@@ -80,6 +88,21 @@ class Task(ABC):
     def model_fields(self, rows: Dataset, dataset: DatasetSection) -> dict[str, Any]:
         """What the training rows say of the model's configuration, such as its labels; a recipe may say otherwise."""
         return {}
+
+    def network(self, model: Mapping[str, Any]) -> str:
+        """The network in a few words for the card; ``model`` is the recipe's section."""
+        count = model.get("num_layers", 1)
+        return f"{count} {str(model.get('cell_type', 'lstm')).upper()} layer{'s' if count > 1 else ''}"
+
+    def limits(self, recipe: Mapping[str, Any]) -> str:
+        """What a model of this recipe is not fit for, for the card."""
+        section = {field.name: field.default for field in fields(self.tokenizer_section)}
+        limit = (section | (recipe.get("tokenizer") or {})).get("max_length")
+        return (
+            f"The model knows the vocabulary and the kind of text of `{recipe['dataset']['path']}` and little else; on "
+            f"other text {self.failures}. {f'Inputs beyond {limit} subwords are cut. ' if limit else ''}Its outputs "
+            "repeat whatever prejudice the data hold. Do not use it where an error matters."
+        )
 
     @abstractmethod
     def build_processor(self, rows: Dataset, dataset: DatasetSection, tokenizer: Any) -> PreTrainedTokenizerBase:

@@ -65,6 +65,17 @@ class LanguageModelingTask(GenerationTask):
     demo = "demos.text_generation"
     greater_is_better = False
     rows_are_independent = False
+    pipeline_tag = "text-generation"
+    unit = "tokens"
+    usage = """```python
+import rnn_hub
+from transformers import pipeline
+
+write = pipeline("text-generation", model="{name}")
+write("The", max_new_tokens=100)
+```
+
+or from the command line: `rnn-hub predict {name} "The"`."""
 
     def build_processor(self, rows: Dataset, dataset: TextDataset, tokenizer: TokenSection) -> PreTrainedTokenizerBase:
         """Take the vocabulary from the rows."""

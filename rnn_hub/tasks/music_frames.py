@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -51,11 +51,15 @@ class FrameCollator:
         self.processor, self.column, self.transpose = processor, column, transpose
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        ids = [self.processor.encode(self._moved(row[self.column])) for row in rows]
+        ids = [self.processor.encode(piece) for piece in self.pieces(rows)]
         input_ids = pad_sequences(ids, self.processor.pad)
         mask = lengths_to_mask(torch.tensor([len(sequence) for sequence in ids]), input_ids.shape[1])
         labels = input_ids.masked_fill(mask == 0, IGNORE_INDEX)
         return {"input_ids": input_ids, "attention_mask": mask, "labels": labels}
+
+    def pieces(self, rows: Sequence[Mapping[str, Any]]) -> list[Sequence[Sequence[int]]]:
+        """The pieces of the rows, transposed."""
+        return [self._moved(row[self.column]) for row in rows]
 
     def _moved(self, frames: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         pitches = [pitch for frame in frames for pitch in frame]
@@ -80,6 +84,16 @@ class MusicFramesTask(GenerationTask):
     metrics: ClassVar[tuple[str, ...]] = ("nll_frame",)
     main_metric = "nll_frame"
     greater_is_better = False
+    usage = """```bash
+rnn-hub evaluate {name}
+```
+
+measures the nats of each frame; the tokens are pitches from low to high and `|` after each frame."""
+
+    def limits(self, recipe: Mapping[str, Any]) -> str:
+        """It measures; it does not compose."""
+        data = recipe["dataset"]["path"]
+        return f"A model for measuring: it knows frames like those of `{data}`, without the lengths of notes or voices."
 
     def build_processor(
         self, rows: Dataset, dataset: FramesDataset, tokenizer: FrameSection
@@ -120,22 +134,28 @@ class MusicFramesTask(GenerationTask):
 
         Tokens that cannot stand get no probability, so the frames' probabilities sum to 1 over all sets of notes.
         """
-        frames = FrameProcessor(processor)
-        collate, follows = FrameCollator(frames, "frames"), frames.follows().to(model.device)
+        collate = self.build_collator(processor, FramesDataset(path=""), FrameSection(), training=False)
         order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
         found: list[list[float]] = [[] for _ in inputs]
         for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
             chosen = order[start : start + batch_size]
-            batch = {
-                name: part.to(model.device) for name, part in collate([{"frames": inputs[i]} for i in chosen]).items()
-            }
-            labels, read = batch.pop("labels")[:, 1:], batch["input_ids"][:, :-1]
-            logits = model(**batch).logits[:, :-1].float().masked_fill(~follows[read], -torch.inf)
-            nats = F.cross_entropy(logits.mT, labels, reduction="none").double()
-            for index, row, label in zip(chosen, nats, labels, strict=True):
-                ends = (label == frames.end).nonzero().flatten() + 1
-                found[index] = row.cumsum(0)[ends - 1].diff(prepend=row.new_zeros(1)).tolist()
+            batch = collate([{"frames": inputs[index]} for index in chosen])
+            batch = {name: part.to(model.device) for name, part in batch.items()}
+            for index, nats in zip(chosen, self.read(model, FrameProcessor(processor), batch), strict=True):
+                found[index] = nats.tolist()
         return found
+
+    def read(
+        self, model: PreTrainedModel, frames: FrameProcessor, batch: dict[str, torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """For each piece of a batch the nats of each frame, (T,)."""
+        labels, read = batch.pop("labels")[:, 1:], batch["input_ids"][:, :-1]
+        logits = model(**batch).logits[:, :-1].float()
+        logits = logits.masked_fill(~frames.follows().to(model.device)[read], -torch.inf)
+        nats = F.cross_entropy(logits.mT, labels, reduction="none").double()
+        for row, label in zip(nats, labels, strict=True):
+            ends = (label == frames.end).nonzero().flatten() + 1
+            yield row.cumsum(0)[ends - 1].diff(prepend=row.new_zeros(1))
 
     def score(self, predictions: Sequence[Any], references: Sequence[str], dataset: FramesDataset) -> Scores:
         """Nats a frame, the mean over all frames of the split."""

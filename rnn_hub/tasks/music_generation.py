@@ -90,6 +90,23 @@ class MusicGenerationTask(GenerationTask):
     main_metric = "nll"
     greater_is_better = False
     demo = "demos.music"
+    usage = """```python
+import rnn_hub
+
+compose = rnn_hub.pipeline("music-generation", model="{name}")
+piece = compose("G minor", seed=1)  # or primer="beginning.mid", or melody="melody.mid"
+open("piece.mid", "wb").write(piece["midi"])
+```
+
+or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid --output piece.wav`."""
+
+    def limits(self, recipe: Mapping[str, Any]) -> str:
+        """One style, and no plan."""
+        return (
+            f"The model knows the style of `{recipe['dataset']['path']}` and no other. It keeps a key, leads voices "
+            "and ends in cadences; beyond a phrase it has no plan, and a rule that it breaks it does not mend: "
+            "parallels and crossings occur."
+        )
 
     def build_processor(
         self, rows: Dataset, dataset: VoicesDataset, tokenizer: ScoreSection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -46,6 +46,20 @@ class TextClassificationTask(LabelTask):
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     main_metric = "accuracy"
     demo = "demos.sentiment"
+    failures = "its labels are guesses"
+    usage = """```python
+import rnn_hub
+
+classify = rnn_hub.pipeline("text-classification", model="{name}")
+classify("A charming and often moving film.", return_attention=True)
+```
+
+or, after `import rnn_hub`, with transformers' own `pipeline("text-classification", model="{name}")`, or from the
+command line: `rnn-hub predict {name} "A charming and often moving film."`."""
+
+    def network(self, model: Mapping[str, Any]) -> str:
+        """The layers and what pools them."""
+        return f"{super().network(model)}, in both directions, with {model.get('pooling', 'attention')} pooling"
 
     def load(self, dataset: LabelledTexts, split: str, **kwargs: Any) -> Dataset:
         """Load one split, the long texts of the training split several times."""

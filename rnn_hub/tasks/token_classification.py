@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,6 +36,22 @@ class TokenClassificationTask(LabelTask):
     metrics: ClassVar[tuple[str, ...]] = ("entity_f1",)
     main_metric = "entity_f1"
     demo = "demos.entities"
+    failures = "it misses and invents entities"
+    usage = """```python
+import rnn_hub
+
+find = rnn_hub.pipeline("token-classification", model="{name}")
+find("Ada Lovelace was born in London.")
+```
+
+or, after `import rnn_hub`, with transformers' own `pipeline("token-classification", model="{name}",
+aggregation_strategy="simple")`, or from the command line:
+`rnn-hub predict {name} "Ada Lovelace was born in London."`."""
+
+    def network(self, model: Mapping[str, Any]) -> str:
+        """The layers and the head."""
+        head = "a conditional random field" if model.get("crf") else "tags"
+        return f"{super().network(model)}, in both directions, with {head}"
 
     def model_fields(self, rows: Dataset, dataset: TaggedTexts) -> dict[str, Any]:
         """The tags, with an I-X for each B-X; the section keeps them too, for the batches."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -72,6 +72,20 @@ class TranslationTask(GenerationTask):
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "bleu_lower", "chrf")
     main_metric = "bleu"
     demo = "demos.translation"
+    usage = """```python
+import rnn_hub
+
+translate = rnn_hub.pipeline("translation", model="{name}")
+translate("{example}")
+```
+
+or from the command line: `rnn-hub predict {name} "{example}"`."""
+
+    def network(self, model: Mapping[str, Any]) -> str:
+        """Cell and attention of encoder and decoder."""
+        attention = model.get("attention_type", "general")
+        cell = str(model.get("cell_type", "lstm")).upper()
+        return f"{cell} encoder and decoder {f'with {attention}' if attention else 'without'} attention"
 
     def build_processor(
         self, rows: Dataset, dataset: TranslationDataset, tokenizer: SubwordSection

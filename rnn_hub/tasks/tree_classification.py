@@ -54,6 +54,21 @@ class TreeClassificationTask(AutoModelTask):
     main_metric = "root_accuracy"
     widest: tuple[Tree, str] = (Tree([], [], []), "")
     """Of the trees loaded, one with as many children at a node as any, and its place in the data."""
+    pipeline_tag = "text-classification"
+    failures = "its labels are guesses"
+    usage = """```python
+import rnn_hub
+
+label = rnn_hub.pipeline("tree-classification", model="{name}")
+label("(0 (0 It) (0 (0 (0 really) (0 works)) (0 .)))")["phrases"]
+```
+
+The numbers in a tree are the labels to learn and are not looked at here. From the command line, with a tree a line:
+`rnn-hub predict {name} "(0 (0 It) (0 works))"`."""
+
+    def network(self, model: Mapping[str, Any]) -> str:
+        """The cell over a tree."""
+        return f"cell `{model.get('cell_type', 'binary_lstm')}` over the nodes of a tree"
 
     def load(self, dataset: TreeDataset, split: str, **kwargs: Any) -> Dataset:
         """Load one split; a row that holds no tree raises an error that names it, before any work."""

@@ -5,6 +5,7 @@ from huggingface_hub import ModelCard
 
 from rnn_hub.errors import RnnHubError
 from rnn_hub.hub.model_card import BEGIN, END, write_card
+from rnn_hub.tasks import TASKS
 from tests import tiny
 
 RESULTS = {
@@ -50,3 +51,11 @@ def test_what_a_person_wrote_survives_and_the_generated_part_is_renewed(tmp_path
     path.write_text(text.replace(END, ""))
     with pytest.raises(RnnHubError, match="markers"):
         write_card(tmp_path, tiny.recipe("owner/data", "run"), RESULTS)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_card_of_every_task_says_how_to_use_the_model(tmp_path, name):
+    text = write_card(tmp_path, {"task": name, "name": "some-model", "dataset": {"path": "owner/data"}}, {}).read_text()
+    use = text.partition("## Use")[2].partition("## Data")[0]
+    assert "some-model" in use and "{" not in use
+    assert "`owner/data`" in text.partition("## Limits")[2]

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_hub import RnnCausalLMConfig, RnnForCausalLM
+from rnn_hub import RnnCausalLMConfig, RnnForCausalLM, RnnForFrames, RnnFramesConfig
 from rnn_hub.data.music_frames import FrameProcessor, frame_tokenizer
 from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import load_metric
 from rnn_hub.tasks import load_task
 from rnn_hub.tasks.music_frames import FrameCollator
+from rnn_hub.tasks.music_frames_independent import RowCollator
 
 TASK = load_task("music-frames")
 
@@ -66,3 +67,32 @@ def test_padding_changes_nothing_and_pieces_are_transposed_whole() -> None:
 def test_a_pitch_outside_the_piano_is_named() -> None:
     with pytest.raises(RnnHubError, match="the pitch 120 of a frame is outside the range 21 to 108"):
         FrameProcessor(frame_tokenizer()).encode([[120]])
+
+
+def test_a_frame_of_independent_notes_costs_what_is_counted_by_hand() -> None:
+    task, tokenizer = load_task("music-frames-independent"), frame_tokenizer()
+    network = RnnForFrames(RnnFramesConfig(embedding_size=8, hidden_size=8)).eval()
+    nn.init.zeros_(network.head.weight)
+    nn.init.constant_(network.head.bias, math.log(1 / 3))  # each note sounds with probability 1/4
+    found = task.predict(network, tokenizer, [[[60, 64], []], [[108], [64, 60], [60]]])
+    rest, note = -math.log(3 / 4), -math.log(1 / 4)
+    assert found[0] == pytest.approx([2 * note + 86 * rest, 88 * rest], abs=1e-5)
+    assert found[1] == pytest.approx([note + 87 * rest, 2 * note + 86 * rest, note + 87 * rest], abs=1e-5)
+
+
+def test_independent_notes_know_the_frames_before_and_neither_padding_nor_the_frame_itself() -> None:
+    task, tokenizer = load_task("music-frames-independent"), frame_tokenizer()
+    torch.manual_seed(0)
+    network = RnnForFrames(RnnFramesConfig(embedding_size=8, hidden_size=8)).eval()
+    pieces = [[[60, 64, 67]] * 9, [[62], []], [[40, 80]] * 4]
+    together = task.predict(network, tokenizer, pieces)
+    for piece, nats in zip(pieces, together, strict=True):
+        assert task.predict(network, tokenizer, [piece])[0] == pytest.approx(nats, abs=1e-4)
+    collate = RowCollator(FrameProcessor(tokenizer), "frames")
+    batch = collate([{"frames": piece} for piece in pieces])
+    assert torch.equal(batch["frames"][0, 1:], batch["labels"][0, :-1]) and not batch["frames"][:, 0].any()
+    loss = network(**batch).loss.item() * sum(map(len, pieces)) * 88
+    assert loss == pytest.approx(sum(map(sum, together)), rel=1e-4)
+    half = network(frames=batch["frames"][:1, :4], use_cache=True)
+    rest = network(frames=batch["frames"][:1, 4:], past_key_values=half.past_key_values).logits
+    assert torch.allclose(rest, network(frames=batch["frames"][:1]).logits[:, 4:], atol=1e-5)
