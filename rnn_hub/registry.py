@@ -20,11 +20,13 @@ class ModelFamily(NamedTuple):
         model_type: the name in a configuration, with our prefix.
         config: the configuration.
         models: for each Auto class, the model that it loads.
+        processor: what `AutoProcessor` loads, where that is more than a tokenizer.
     """
 
     model_type: str
     config: str
     models: dict[str, str]
+    processor: str | None = None
 
 
 FAMILIES = (
@@ -42,6 +44,7 @@ FAMILIES = (
         "rnn_hub_caption",
         "rnn_hub.models.caption.configuration_caption:RnnCaptionConfig",
         {"AutoModelForImageTextToText": "rnn_hub.models.caption.modeling_caption:RnnForCaptioning"},
+        "rnn_hub.models.caption.processing_caption:CaptionProcessor",
     ),
     ModelFamily(
         "rnn_hub_tree",
@@ -101,14 +104,23 @@ def register_models() -> None:
             load(f"transformers:{auto_class}").register(load(family.config), load(model))
 
 
+def register_processors() -> None:
+    """Adds our processors to `AutoProcessor`."""
+    for family in FAMILIES:
+        if family.processor is not None:
+            load("transformers:AutoProcessor").register(load(family.config), load(family.processor))
+
+
 def register_pipelines() -> None:
     """Adds our pipelines, which register themselves, to those of transformers."""
-    importlib.import_module("rnn_hub.pipelines.translation")
+    for name in ("translation", "captioning"):
+        importlib.import_module(f"rnn_hub.pipelines.{name}")
 
 
 HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
+    "transformers.models.auto.processing_auto": register_processors,
     "transformers.pipelines": register_pipelines,
 }
 

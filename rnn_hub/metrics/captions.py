@@ -165,7 +165,7 @@ class CiderD(CaptionMetric):
 
 
 _Weighed = tuple[list[dict[Ngram, float]], list[float], int]
-"""A caption's weighted n-grams by their order, their norms, and its length (in pairs of words, as COCO's code has it)."""
+"""A caption's weighted n-grams by their order, their norms, and its length (pairs of words, as COCO's code has it)."""
 
 
 def ngrams(words: Sequence[str], order: int) -> Counter:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.data.loading import load_split
 from rnn_hub.errors import RnnHubError
@@ -107,6 +107,10 @@ class Task(ABC):
     @abstractmethod
     def build_processor(self, rows: Dataset, dataset: DatasetSection, tokenizer: Any) -> PreTrainedTokenizerBase:
         """Train the tokenizer on the rows of the training split."""
+
+    def load_processor(self, folder: Any) -> Any:
+        """Load what ``build_processor`` made and saved."""
+        return AutoTokenizer.from_pretrained(folder)
 
     @abstractmethod
     def build_model(

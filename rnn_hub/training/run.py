@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from datasets import Dataset
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks.base import require_split
@@ -111,7 +111,7 @@ def _processor(recipe: Recipe, rows: Dataset) -> PreTrainedTokenizerBase:
         for file in sorted(partial.iterdir(), key=lambda file: file.name == marker.name):
             os.replace(file, folder / file.name)
         partial.rmdir()
-    return AutoTokenizer.from_pretrained(folder)
+    return recipe.task.load_processor(folder)
 
 
 def _trainer(

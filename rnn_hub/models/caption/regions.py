@@ -44,10 +44,8 @@ class RegionEncoder(nn.Module):
         """Images (B, 3, H, W) -> features of their regions (B, S, C), row by row from the upper left."""
         if self.backbone is None:
             raise ValueError("this model has no backbone: pass features, or a configuration with a backbone")
-        pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)  # faster on a CPU, and the same
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            maps = self.backbone(pixel_values=pixel_values).last_hidden_state
-        return maps.flatten(2).transpose(1, 2) if maps.dim() == 4 else maps
+            return extract_regions(self.backbone, pixel_values)
 
     def forward(
         self, pixel_values: Tensor | None = None, features: Tensor | None = None, **kwargs: Any
@@ -63,3 +61,10 @@ class RegionEncoder(nn.Module):
             features = self.extract(pixel_values)
         regions = torch.tanh(self.project(self.dropout(features.to(self.project.weight.dtype))))
         return RnnEncoderOutput(last_hidden_state=regions, pooler_output=regions.mean(dim=1))
+
+
+def extract_regions(backbone: nn.Module, pixel_values: Tensor) -> Tensor:
+    """Images (B, 3, H, W) -> the vision model's features of their regions (B, S, C), row by row from the upper left."""
+    pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)  # faster on a CPU, and the same
+    maps = backbone(pixel_values=pixel_values).last_hidden_state
+    return maps.flatten(2).transpose(1, 2) if maps.dim() == 4 else maps
