@@ -18,7 +18,13 @@ METRICS = {
     "binary_accuracy": "rnn_hub.metrics.trees:BinaryAccuracy",
     "bleu": "rnn_hub.metrics.translation:Bleu",
     "bleu_lower": "rnn_hub.metrics.translation:BleuLower",
+    "bleu_1": "rnn_hub.metrics.captions:Bleu1",
+    "bleu_2": "rnn_hub.metrics.captions:Bleu2",
+    "bleu_3": "rnn_hub.metrics.captions:Bleu3",
+    "bleu_4": "rnn_hub.metrics.captions:Bleu4",
+    "caption_chrf": "rnn_hub.metrics.captions:CaptionChrf",
     "chrf": "rnn_hub.metrics.translation:Chrf",
+    "cider_d": "rnn_hub.metrics.captions:CiderD",
     "entity_f1": "rnn_hub.metrics.classification:EntityF1",
     "macro_f1": "rnn_hub.metrics.classification:MacroF1",
     "music_deviation": "rnn_hub.metrics.music:MusicDeviation",
@@ -27,6 +33,7 @@ METRICS = {
     "nll_step": "rnn_hub.metrics.music:NllStep",
     "node_accuracy": "rnn_hub.metrics.trees:NodeAccuracy",
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
+    "rouge_l": "rnn_hub.metrics.captions:RougeL",
     "root_accuracy": "rnn_hub.metrics.trees:RootAccuracy",
 }
 #: how the names of metrics are written on a card

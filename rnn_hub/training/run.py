@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from datasets import Dataset
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks.base import require_split
@@ -100,18 +100,18 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
 
 
 def _processor(recipe: Recipe, rows: Dataset) -> PreTrainedTokenizerBase:
-    """The tokenizer of the run's folder; trained on the rows first where there is none."""
+    """The tokenizer or processor of the run's folder; made from the rows first where there is none."""
     folder = recipe.output_dir
-    marker = folder / "tokenizer.json"
+    marker = folder / recipe.task.processor_file
     if not marker.is_file():
-        logger.info("training the tokenizer on %d rows", len(rows))
+        logger.info("making the processor from %d rows", len(rows))
         processor = recipe.task.build_processor(rows, recipe.dataset, recipe.tokenizer)
         partial = folder / f".tokenizer.{os.getpid()}"
         processor.save_pretrained(partial)
         for file in sorted(partial.iterdir(), key=lambda file: file.name == marker.name):
             os.replace(file, folder / file.name)
         partial.rmdir()
-    return AutoTokenizer.from_pretrained(folder)
+    return recipe.task.load_processor(folder)
 
 
 def _trainer(

@@ -1,0 +1,43 @@
+"""A tiny captioner over a tiny backbone, its processor, and images."""
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import EfficientNetImageProcessorPil, ResNetConfig
+
+from rnn_hub.data.tokenization import train_tokenizer
+from rnn_hub.models.caption.configuration_caption import RnnCaptionConfig
+from rnn_hub.models.caption.modeling_caption import RnnForCaptioning
+from rnn_hub.models.caption.processing_caption import CaptionProcessor
+
+SIDE = 32
+COLOURS = ("red", "green", "blue", "yellow")
+BACKBONE = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic").to_dict()
+
+
+def colour_image(colour: str, size: tuple[int, int] = (40, 30)) -> Image.Image:
+    """A picture of one colour with some noise."""
+    noise = np.random.default_rng(0).normal(0, 8, (size[1], size[0], 3))
+    return Image.fromarray((np.asarray(Image.new("RGB", size, colour)) + noise).clip(0, 255).astype(np.uint8))
+
+
+def tiny_processor() -> CaptionProcessor:
+    """Images of 32 x 32, and the words of captions of colours."""
+    texts = [f"a {colour} picture of the colour" for colour in COLOURS]
+    return CaptionProcessor(
+        EfficientNetImageProcessorPil(size={"height": SIDE, "width": SIDE}, include_top=False),
+        train_tokenizer(texts, 40, model_type="word", lowercase=True, model_max_length=12),
+    )
+
+
+def tiny_captioner(**options: object) -> RnnForCaptioning:
+    """A random model in evaluation mode, with weights large enough that a wrong state changes what it writes."""
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 40, "embedding_size": 12, "encoder_hidden_size": 12, "decoder_hidden_size": 16}
+    fields = {"initializer_range": 1.0, "backbone": BACKBONE, "feature_size": 16, "unk_token_id": 1}
+    model = RnnForCaptioning(RnnCaptionConfig(**{**sizes, **fields, **options}))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if any(part in name for part in ("stack", "decoder", "bridge", "project")):
+                parameter.mul_(1.7)
+    return model.eval()
