@@ -17,6 +17,7 @@ PIPELINES: dict[str, str] = {
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
+    "video-classification": "rnn_hub.pipelines.video_classification:VideoLabelPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 

@@ -83,7 +83,7 @@ class RnnVideoProcessor(BaseVideoProcessor):
         if return_tensors != "pt":
             raise RnnHubError(f"the frames come as tensors of torch: return_tensors='pt', not {return_tensors!r}")
         sampling = self._sampling(num_frames)
-        return BatchFeature(self.pad([self.normalize(self._read(video, sampling)) for video in _several(videos)]))
+        return BatchFeature(self.pad([self.normalize(self._read(video, sampling)) for video in several(videos)]))
 
     def read(self, video: Any, num_frames: int | None = None) -> np.ndarray:
         """The chosen frames of one video at their size, (T, H, W, C) of uint8."""
@@ -123,7 +123,7 @@ class RnnVideoProcessor(BaseVideoProcessor):
         return Sampling(self.sampling, num_frames or self.num_frames, self.fps)
 
 
-def _several(videos: Any) -> list[Any]:
+def several(videos: Any) -> list[Any]:
     """One video or several, as a list of videos."""
     if not isinstance(videos, list | tuple):
         several = getattr(videos, "ndim", 0) == 5
