@@ -1,4 +1,4 @@
-"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), or for each line."""
+"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), for each line, or file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from rnn_hub.cli.console import log_to_stderr, quiet
 from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
+#: tasks whose inputs are files, named one by one
+FILE_TASKS = ("image-to-text",)
+
 
 def predict(options: argparse.Namespace) -> None:
     """Print one output an input: a text, a label after its score, or, of entities and trees, JSON.
 
     With ``--n-best N`` N samples, or N lines of score, tab and text, of a search or of labels.
     """
-    texts = [] if not options.input and (options.melody or options.primer) else read_inputs(options.input)
+    task = read_recipe(options.model).get("task", "translation")
+    if not options.input and (options.melody or options.primer):
+        texts = []
+    else:
+        texts = read_files(options.input) if task in FILE_TASKS else read_inputs(options.input)
     if options.n_best < 1:
         raise RnnHubError(f"--n-best must be at least 1, not {options.n_best}")
     if options.batch_size < 1:
@@ -26,7 +33,6 @@ def predict(options: argparse.Namespace) -> None:
     log_to_stderr()
     from rnn_hub.pipelines import pipeline
 
-    task = read_recipe(options.model).get("task", "translation")
     pipe = pipeline(task, model=options.model, device=options.device)
     if options.int8:
         decode_in_int8(pipe.model)
@@ -55,6 +61,14 @@ def predict(options: argparse.Namespace) -> None:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
                 text = next(value for name, value in record.items() if name.endswith("_text") or name == "label")
                 print(f"{score}{text}", flush=True)
+
+
+def read_files(words: list[str]) -> list[str]:
+    """The names of files: each argument, or each line of standard input."""
+    names = words if words and words != ["-"] else sys.stdin.read().splitlines()
+    if missing := next((name for name in names if not Path(name).is_file()), None):
+        raise RnnHubError(f"there is no file {missing!r}")
+    return names
 
 
 def read_inputs(words: list[str]) -> list[str]:

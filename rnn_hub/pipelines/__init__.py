@@ -27,7 +27,7 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     Args:
         task: a name in ``PIPELINES``.
-        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` too).
+        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` too, of images its processor).
         device: such as "cpu" or "cuda"; the default is transformers' own.
         kwargs: defaults of each call, such as ``num_beams``.
 
@@ -41,10 +41,15 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
     module, _, name = PIPELINES[task].partition(":")
     cls = getattr(importlib.import_module(module), name)
     if isinstance(model, str) or hasattr(model, "__fspath__"):
+        from transformers import AutoProcessor, AutoTokenizer
+
         from rnn_hub.pipelines.loading import load_pretrained
 
-        model, loaded = load_pretrained(cls.auto_model_class, str(model))
+        processor_class = AutoProcessor if cls._load_image_processor else AutoTokenizer
+        model, loaded = load_pretrained(cls.auto_model_class, str(model), processor_class)
         tokenizer = tokenizer or loaded
     if tokenizer is None:
         raise RnnHubError(f"pipeline({task!r}) needs a tokenizer beside a loaded model")
+    if cls._load_image_processor:
+        kwargs["image_processor"], tokenizer = tokenizer.image_processor, tokenizer.tokenizer
     return cls(model=model, tokenizer=tokenizer, device=device, task=task, **kwargs)

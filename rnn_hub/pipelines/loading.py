@@ -1,4 +1,4 @@
-"""Loading a model and its tokenizer, with errors that say what is missing or broken."""
+"""Loading a model and its processor, with errors that say what is missing or broken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 from rnn_hub.errors import RnnHubError
 
@@ -16,17 +16,21 @@ logger = logging.getLogger(__name__)
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 
 
-def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer.
+def load_pretrained(
+    auto_class: Any, model: str, processor_class: Any = AutoTokenizer
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin]:
+    """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
-    Weights are read from safetensors only.
+    Weights are read from safetensors only. A ``processor_class`` of ``AutoProcessor`` gives a processor with a
+    tokenizer in it.
 
     Raises:
         RnnHubError: no such folder or Hub name, a missing file, damaged weights, a config with a wrong field.
     """
     folder = Path(model)
     if folder.is_dir():
-        missing = [name for name in _NEEDED if not (folder / name).is_file()]
+        needed = _NEEDED if processor_class is AutoTokenizer else (*_NEEDED, "processor_config.json")
+        missing = [name for name in needed if not (folder / name).is_file()]
         if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
             missing.remove("model.safetensors")
         if missing:
@@ -34,12 +38,12 @@ def load_pretrained(auto_class: Any, model: str) -> tuple[PreTrainedModel, PreTr
     elif folder.exists():
         raise RnnHubError(f"{model!r} is a file: give the folder of a model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        processor = processor_class.from_pretrained(model)
         loaded = auto_class.from_pretrained(model, use_safetensors=True)
     except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
-    return loaded.eval(), tokenizer
+    return loaded.eval(), processor
 
 
 def reason(error: BaseException) -> str:

@@ -19,7 +19,8 @@ from rnn_hub.metrics import compute_metrics
 from rnn_hub.models.backbone.loading import LITE0, load_backbone
 from rnn_hub.models.caption.processing_caption import CaptionProcessor
 from rnn_hub.models.caption.regions import extract_regions
-from rnn_hub.pipelines.captioning import ImageToTextPipeline
+from rnn_hub.pipelines import pipeline
+from rnn_hub.pipelines.loading import load_pretrained
 from rnn_hub.tasks.base import DatasetSection, Scores
 from rnn_hub.tasks.generation import GenerationTask
 
@@ -99,6 +100,10 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
         """The image processor and tokenizer of a folder."""
         return CaptionProcessor.from_pretrained(folder)
 
+    def load_model(self, model: str) -> tuple[PreTrainedModel, CaptionProcessor]:
+        """Load a model and its processor; what is missing or broken raises an ``RnnHubError``."""
+        return load_pretrained(self.auto_class, model, CaptionProcessor)
+
     def model_fields(self, rows: Dataset, dataset: CaptionDataset) -> dict[str, Any]:
         """The backbone."""
         return {"backbone": dataset.backbone}
@@ -167,13 +172,7 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
         **generation: Any,
     ) -> list[str]:
         """Describe the images, in the order given; features that training has left on the disk are used."""
-        pipe = ImageToTextPipeline(
-            model=model,
-            tokenizer=processor.tokenizer,
-            image_processor=processor.image_processor,
-            device=model.device,
-            task=self.name,
-        )
+        pipe = pipeline(self.name, model, processor, device=model.device)
         pipe.features = cached_features(model.encoder.backbone, processor.image_processor, keep=False)
         outputs = pipe(list(inputs), batch_size=batch_size, progress=progress, **generation)
         return [output["generated_text"] for output in outputs]
