@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ class ClipAugmentation:
         stretch: part by which the clip lasts longer or shorter (frames are repeated or left out).
         contrast: part by which values spread more or less, and move, in standard deviations of the clip.
         erase: sides of a rectangle that is blank in half of the clips, in parts of the picture's.
+        mixup: half of the batches are of mixtures of two clips, m a + (1 - m) b with m from Beta(mixup, mixup), and of
+            their labels (Zhang et al. 2018, equation 1).
     """
 
     shift: float = 0.0
@@ -32,6 +35,7 @@ class ClipAugmentation:
     stretch: float = 0.0
     contrast: float = 0.0
     erase: float = 0.0
+    mixup: float = 0.0
 
     def __call__(self, clip: Tensor, generator: np.random.Generator) -> Tensor:
         """A normalized clip (T, C, H, W) -> another (T', C, H, W)."""
@@ -49,6 +53,18 @@ class ClipAugmentation:
             clip = clip.clone()
             clip[:, :, top : top + high, left : left + wide] = clip.mean()
         return clip
+
+    def mix(
+        self, clips: Sequence[Tensor], labels: Tensor, generator: np.random.Generator
+    ) -> tuple[list[Tensor], Tensor]:
+        """Clips (T, C, H, W) and shares of labels (B, L), each with those of another, which is made as long."""
+        share = generator.beta(self.mixup, self.mixup)
+        others = generator.permutation(len(clips))
+        mixed = []
+        for clip, other in zip(clips, others, strict=True):
+            places = torch.linspace(0, len(clips[other]) - 1, len(clip)).round().long()
+            mixed.append(share * clip + (1 - share) * clips[other][places])
+        return mixed, share * labels + (1 - share) * labels[torch.from_numpy(others)]
 
     def _times(self, length: int, generator: np.random.Generator) -> Tensor:
         """Which frames, in order, some twice or not at all."""

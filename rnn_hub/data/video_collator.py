@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rnn_hub.data.camera_motion import MOTIONS, camera_clip
@@ -38,12 +39,14 @@ class CameraClip(NamedTuple):
 
 
 class VideoCollator:
-    """Rows -> `pixel_values` (B, T, C, H, W) or `features` (B, T, D), `attention_mask` (B, T) and `labels` (B,).
+    """Rows -> `pixel_values` (B, T, C, H, W) or `features` (B, T, D), `attention_mask` (B, T) and `labels` (B,);
+    of mixed clips `label_shares` (B, L) too.
 
     Args:
         read: a row -> its frames (T, H, W, C) of uint8 or its features, and the number of its label.
         processor: normalizes frames, and pads.
         augmentation: what changes a clip in training.
+        num_labels: L.
     """
 
     def __init__(
@@ -51,21 +54,26 @@ class VideoCollator:
         read: Callable[[Mapping[str, Any]], tuple[Tensor, int]],
         processor: Any,
         augmentation: ClipAugmentation | None = None,
+        num_labels: int = 0,
     ):
-        self.read, self.processor, self.augmentation = read, processor, augmentation
+        self.read, self.processor, self.augmentation, self.num_labels = read, processor, augmentation, num_labels
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch."""
-        clips, labels = zip(*(self.read(row) for row in rows), strict=True)
-        return {**self.batch(clips), "labels": torch.tensor(labels)}
+        clips, numbers = zip(*(self.read(row) for row in rows), strict=True)
+        labels = torch.tensor(numbers)
+        if self.augmentation is None or clips[0].is_floating_point():
+            return {**self.batch(clips), "labels": labels}
+        generator = np.random.default_rng(int(torch.randint(2**62, ())))
+        videos = [self.augmentation(self.processor.normalize(clip), generator) for clip in clips]
+        if self.augmentation.mixup and generator.random() < 0.5:
+            videos, shares = self.augmentation.mix(videos, F.one_hot(labels, self.num_labels).float(), generator)
+            return {**self.processor.pad(videos), "labels": labels, "label_shares": shares}
+        return {**self.processor.pad(videos), "labels": labels}
 
     def batch(self, clips: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Frames of uint8, or features, of several clips."""
+        """Frames of uint8, or features, of several clips as they are."""
         if clips[0].is_floating_point():
             padded = self.processor.pad(clips)
             return {"features": padded["pixel_values"], "attention_mask": padded["attention_mask"]}
-        videos = [self.processor.normalize(clip) for clip in clips]
-        if self.augmentation is not None:
-            generator = np.random.default_rng(int(torch.randint(2**62, ())))
-            videos = [self.augmentation(video, generator) for video in videos]
-        return self.processor.pad(videos)
+        return self.processor.pad([self.processor.normalize(clip) for clip in clips])

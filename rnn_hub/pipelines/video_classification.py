@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import AutoModelForVideoClassification, VideoClassificationPipeline
 
-from rnn_hub.errors import RnnHubError
 from rnn_hub.models.vision.features import encode_video
 from rnn_hub.models.vision.streaming import LabelStream
 from rnn_hub.models.vision.video_processing_vision import RnnVideoProcessor, several
@@ -35,6 +34,7 @@ class VideoLabelPipeline(VideoClassificationPipeline):
 
     auto_model_class = AutoModelForVideoClassification
     processor_class = RnnVideoProcessor
+    _load_video_processor = True
 
     def __call__(
         self,

@@ -122,8 +122,9 @@ command line: `rnn-hub predict {name} clip.mp4`."""
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What it knows."""
         return (
-            f"The model knows the labels and the kind of video of `{recipe['dataset']['path']}` and nothing else: every "
-            f"video gets one of its labels, and of other videos {self.failures}. Do not use it where an error matters."
+            f"The model knows the labels and the kind of video of `{recipe['dataset']['path']}` and nothing else: "
+            f"every video gets one of its labels, and of other videos {self.failures}. Do not use it where an error "
+            "matters."
         )
 
     def load(self, dataset: VideoDataset, split: str, **kwargs: Any) -> Dataset:
@@ -190,7 +191,8 @@ command line: `rnn-hub predict {name} clip.mp4`."""
         self, processor: RnnVideoProcessor, dataset: VideoDataset, tokenizer: FrameSection, training: bool
     ) -> Callable[[list[dict]], dict]:
         """Rows to frames or features, and labels; clips change only in training."""
-        augmentation = ClipAugmentation(**{field.name: getattr(tokenizer, field.name) for field in fields(ClipAugmentation)})
+        names = [field.name for field in fields(ClipAugmentation)]
+        augmentation = ClipAugmentation(**{name: getattr(tokenizer, name) for name in names})
         if self._frozen is not None and augmentation != ClipAugmentation():
             raise RnnHubError("a frozen backbone's features are kept, so frames cannot change: leave augmentation out")
         read, numbers = ClipReader(processor, self._frozen), {name: n for n, name in enumerate(dataset.labels or ())}
@@ -204,7 +206,7 @@ command line: `rnn-hub predict {name} clip.mp4`."""
             frames, motion = clip.frames(processor.size, processor.num_frames, processor.do_grayscale)
             return torch.from_numpy(frames), numbers[motion]
 
-        return VideoCollator(read_row, processor, augmentation if training else None)
+        return VideoCollator(read_row, processor, augmentation if training else None, len(numbers))
 
     def lengths(self, rows: Dataset, processor: RnnVideoProcessor, dataset: VideoDataset) -> list[int]:
         """All alike: how many frames a video has is known when it is read."""

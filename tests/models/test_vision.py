@@ -223,12 +223,11 @@ def test_a_video_without_a_frame_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "give one of backbone, conv_channels, input_size"),
-        ({**CNN, "input_size": 3}, "give one of backbone"),
+        ({**CNN, "input_size": 3}, "give one of backbone, conv_channels, input_size"),
         ({"backbone": {"hidden_sizes": [3]}}, "lacks 'model_type'"),
         ({**CNN, "pooling": "median"}, "unknown pooling 'median'"),
         ({**CNN, "frame_inputs": ["sound"]}, "unknown frame input 'sound'"),
-        ({"input_size": 3, "frame_inputs": ["pixel_differences"]}, "set conv_channels"),
+        ({"input_size": 3, "frame_inputs": ["pixel_differences"]}, "trained on them: conv_channels"),
         ({**CNN, "cell_type": "conv_lstm"}, "reads maps: leave feature_size"),
         ({**CNN, "num_layers": 0, "pooling": "last"}, "no last state"),
         ({**CNN, "conv_grid": [2]}, "conv_grid is rows and columns"),

@@ -9,20 +9,21 @@ from rnn_hub.models.configuration_utils import RnnConfig
 
 INPUTS = ("frames", "pixel_differences", "feature_differences")
 MAP_CELLS = ("conv_lstm",)
+CHANNELS = [16, 32, 64]
 
 
 @strict
 class RnnVisionConfig(RnnConfig):
     """What an `RnnForVideoClassification` is made of, besides what `RnnConfig` tells.
 
-    What makes a vector, or for a cell over feature maps a map, of a frame is one of three: `backbone`, `conv_channels`,
-    or, where features come ready, `input_size`.
+    What makes a vector, or for a cell over feature maps a map, of a frame is a `backbone`, or a small network of our
+    own, of `conv_channels`, or nothing where features of `input_size` come ready.
 
     Args:
         backbone: the configuration, as a dictionary, of a vision model of transformers.
         freeze_backbone: leave it as it is in training; its features can then be kept between epochs.
-        conv_channels: channels of the layers of a small network of our own, each a convolution of 3 x 3, a batch
-            normalization, a relu and a maximum over 2 x 2.
+        conv_channels: channels of the layers of the small network, each a convolution of 3 x 3, a batch normalization,
+            a relu and a maximum over 2 x 2 (default: 16, 32, 64).
         conv_grid: rows and columns to which its last maps are averaged before they are one vector.
         num_channels: colours of a frame, 3 or 1.
         input_size: features of a frame that come ready.
@@ -64,6 +65,11 @@ class RnnVisionConfig(RnnConfig):
         return self.frame_inputs or ["frames"]
 
     @property
+    def channels(self) -> list[int] | None:
+        """Those of the small network, where there is one."""
+        return None if self.backbone or self.input_size else self.conv_channels or CHANNELS
+
+    @property
     def reads_features(self) -> bool:
         """Whether it is told the features themselves, beside or instead of their differences."""
         return self.inputs != ["feature_differences"]
@@ -89,12 +95,12 @@ class RnnVisionConfig(RnnConfig):
             if name not in INPUTS:
                 raise ValueError(f"unknown frame input {name!r}; choose some of {', '.join(INPUTS)}")
         ways = {"backbone": self.backbone, "conv_channels": self.conv_channels, "input_size": self.input_size}
-        if len([way for way in ways.values() if way]) != 1:
+        if len([way for way in ways.values() if way]) > 1:
             raise ValueError(f"give one of {', '.join(ways)}: it says what makes a vector of a frame")
         if self.backbone is not None and "model_type" not in self.backbone:
             raise ValueError("backbone lacks 'model_type': pass a model's whole configuration, as its to_dict() gives")
-        if "pixel_differences" in self.inputs and not self.conv_channels:
-            raise ValueError("pixel_differences need a network that is trained on them: set conv_channels")
+        if "pixel_differences" in self.inputs and not self.channels:
+            raise ValueError("pixel_differences need a network that is trained on them: conv_channels")
         if self.reads_maps and (self.feature_size or self.conv_grid or self.input_size):
             raise ValueError(f"cell {self.cell_type!r} reads maps: leave feature_size, conv_grid and input_size out")
         if self.conv_grid is not None and len(self.conv_grid) != 2:

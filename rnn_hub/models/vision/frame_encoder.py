@@ -64,13 +64,10 @@ class FrameEncoder(nn.Module):
             self.backbone = build_backbone(config.backbone) if backbone is None else backbone
             self.output_size = _size(self)
             self.backbone.requires_grad_(not self.frozen)
-        elif config.conv_channels:
+        elif config.channels:
             self.beside = self.differences and "frames" in config.inputs
-            self.cnn = SmallCnn(
-                config.num_channels * (1 + self.beside),
-                config.conv_channels,
-                None if self.maps else config.conv_grid or [1, 1],
-            )
+            grid = None if self.maps else config.conv_grid or [1, 1]
+            self.cnn = SmallCnn(config.num_channels * (1 + self.beside), config.channels, grid)
             self.output_size = self.cnn.output_size
         else:
             self.output_size = config.input_size

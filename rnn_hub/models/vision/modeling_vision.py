@@ -61,6 +61,7 @@ class RnnForVideoClassification(RnnPreTrainedModel):
         attention_mask: Tensor | None = None,
         features: Tensor | None = None,
         labels: Tensor | None = None,
+        label_shares: Tensor | None = None,
         output_attentions: bool | None = None,
         num_items_in_batch: Tensor | int | None = None,
         **kwargs: Any,
@@ -70,7 +71,7 @@ class RnnForVideoClassification(RnnPreTrainedModel):
         Args:
             pixel_values: (B, T, C, H, W); or features, what `self.frames` made of them: (B, T, D), or (B, T, h, w, D).
             attention_mask: (B, T), 1 at real frames.
-            labels: (B,) numbers of labels.
+            labels: (B,) numbers of labels; label_shares: (B, L), of which a mixed video is made, instead of them.
             output_attentions: whether to return the pooling's weights: a 1-tuple of (B, hops, T).
             num_items_in_batch: divides the summed loss instead of the number of videos (gradient accumulation).
 
@@ -92,8 +93,9 @@ class RnnForVideoClassification(RnnPreTrainedModel):
         loss = None
         if labels is not None:
             smoothing = self.config.label_smoothing if self.training else 0.0
-            loss = F.cross_entropy(logits.float(), labels.view(-1), reduction="sum", label_smoothing=smoothing)
-            loss = loss / (labels.numel() if num_items_in_batch is None else num_items_in_batch)
+            target = labels.view(-1) if label_shares is None else label_shares
+            loss = F.cross_entropy(logits.float(), target, reduction="sum", label_smoothing=smoothing)
+            loss = loss / (len(labels) if num_items_in_batch is None else num_items_in_batch)
         return SequenceClassifierOutput(loss=loss, logits=logits, attentions=(weights,) if output_attentions else None)
 
     def read(

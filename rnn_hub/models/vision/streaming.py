@@ -28,7 +28,7 @@ class LabelStream:
         self, model: RnnForVideoClassification, processor: RnnVideoProcessor, smoothing: float = 0.0, hold: int = 1
     ):
         if model.config.num_layers and model.config.bidirectional:
-            raise RnnHubError("this model reads a video backwards too, so it must know its end: it cannot label a stream")
+            raise RnnHubError("this model reads a video backwards too, so it cannot label one that goes on")
         if not 0 <= smoothing < 1 or hold < 1:
             raise RnnHubError(f"smoothing is at least 0 and below 1, hold at least 1; got {smoothing} and {hold}")
         self.model, self.processor, self.smoothing, self.hold = model, processor, smoothing, hold
