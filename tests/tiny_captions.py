@@ -1,9 +1,13 @@
 """A tiny captioner over a tiny backbone, its processor, and images."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from datasets import Dataset, Features, Value
+from datasets import Image as ImageColumn
 from PIL import Image
-from transformers import EfficientNetImageProcessorPil, ResNetConfig
+from transformers import AutoConfig, AutoModel, EfficientNetImageProcessorPil, ResNetConfig
 
 from rnn_hub.data.tokenization import train_tokenizer
 from rnn_hub.models.caption.configuration_caption import RnnCaptionConfig
@@ -41,3 +45,49 @@ def tiny_captioner(**options: object) -> RnnForCaptioning:
             if any(part in name for part in ("stack", "decoder", "bridge", "project")):
                 parameter.mul_(1.7)
     return model.eval()
+
+
+def write_pictures(folder: Path) -> Path:
+    """A data set of coloured pictures with two captions each, 8 to train on and 4 to validate."""
+    for split, images in {"train": 2, "validation": 1}.items():
+        rows = [
+            {
+                "image": colour_image(colour, (40 + number, 30)),
+                "captions": [f"A {colour} picture .", f"Picture of the colour {colour} ."],
+            }
+            for number in range(images)
+            for colour in COLOURS
+        ]
+        features = Features({"image": ImageColumn(), "captions": [Value("string")]})
+        folder.mkdir(parents=True, exist_ok=True)
+        Dataset.from_list(rows, features=features).to_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+def write_backbone(folder: Path) -> Path:
+    """The tiny backbone with random weights, and its image processor."""
+    torch.manual_seed(0)
+    AutoModel.from_config(AutoConfig.for_model(**BACKBONE)).save_pretrained(folder)
+    tiny_processor().image_processor.save_pretrained(folder)
+    return folder
+
+
+def recipe(folder: Path, **training: object) -> dict:
+    """A recipe that trains on these in seconds."""
+    return {
+        "task": "image-to-text",
+        "name": "tiny-captions",
+        "dataset": {"path": str(write_pictures(folder / "data")), "backbone": str(write_backbone(folder / "backbone"))},
+        "tokenizer": {"vocab_size": 20, "max_length": 8},
+        "model": {"feature_size": 16, "encoder_hidden_size": 16, "decoder_hidden_size": 24, "embedding_size": 12},
+        "training": {
+            "output_dir": str(folder / "run"),
+            "num_train_epochs": 120,
+            "learning_rate": 0.01,
+            "per_device_train_batch_size": 4,
+            "eval_strategy": "no",
+            "save_strategy": "no",
+            **training,
+        },
+        "generation": {"num_beams": 2, "max_new_tokens": 8},
+    }
