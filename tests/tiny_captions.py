@@ -91,3 +91,22 @@ def recipe(folder: Path, **training: object) -> dict:
         },
         "generation": {"num_beams": 2, "max_new_tokens": 8},
     }
+
+
+def write_captioner(folder: Path) -> Path:
+    """A model folder, in a folder of such, whose model says what colour a picture has."""
+    processor, model = tiny_processor(), tiny_captioner(initializer_range=0.1)
+    captions = [f"a {colour} picture" for colour in COLOURS]
+    batch = processor([colour_image(colour) for colour in COLOURS], captions)
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), 0.02)
+    model.train()
+    for _ in range(100):
+        optimizer.zero_grad()
+        model(**batch).loss.backward()
+        optimizer.step()
+    model.generation_config.update(max_new_tokens=8, num_beams=2)
+    target = folder / "tiny-captioning"
+    model.eval().save_pretrained(target)
+    processor.save_pretrained(target)
+    (target / "recipe.yaml").write_text("task: image-to-text\n", encoding="utf-8")
+    return folder
