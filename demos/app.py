@@ -15,6 +15,7 @@ DEMOS: tuple[str, ...] = (
     "demos.music",
     "demos.sentiment",
     "demos.entities",
+    "demos.captioning",
 )
 TITLE = "rnn_hub: recurrent networks at work"
 #: how many visitors compute at once, how many wait in the line, and how large an upload may be

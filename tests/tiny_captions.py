@@ -1,9 +1,13 @@
 """A tiny captioner over a tiny backbone, its processor, and images."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from datasets import Dataset, Features, Value
+from datasets import Image as ImageColumn
 from PIL import Image
-from transformers import EfficientNetImageProcessorPil, ResNetConfig
+from transformers import AutoConfig, AutoModel, EfficientNetImageProcessorPil, ResNetConfig
 
 from rnn_hub.data.tokenization import train_tokenizer
 from rnn_hub.models.caption.configuration_caption import RnnCaptionConfig
@@ -41,3 +45,68 @@ def tiny_captioner(**options: object) -> RnnForCaptioning:
             if any(part in name for part in ("stack", "decoder", "bridge", "project")):
                 parameter.mul_(1.7)
     return model.eval()
+
+
+def write_pictures(folder: Path) -> Path:
+    """A data set of coloured pictures with two captions each, 8 to train on and 4 to validate."""
+    for split, images in {"train": 2, "validation": 1}.items():
+        rows = [
+            {
+                "image": colour_image(colour, (40 + number, 30)),
+                "captions": [f"A {colour} picture .", f"Picture of the colour {colour} ."],
+            }
+            for number in range(images)
+            for colour in COLOURS
+        ]
+        features = Features({"image": ImageColumn(), "captions": [Value("string")]})
+        folder.mkdir(parents=True, exist_ok=True)
+        Dataset.from_list(rows, features=features).to_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+def write_backbone(folder: Path) -> Path:
+    """The tiny backbone with random weights, and its image processor."""
+    torch.manual_seed(0)
+    AutoModel.from_config(AutoConfig.for_model(**BACKBONE)).save_pretrained(folder)
+    tiny_processor().image_processor.save_pretrained(folder)
+    return folder
+
+
+def recipe(folder: Path, **training: object) -> dict:
+    """A recipe that trains on these in seconds."""
+    return {
+        "task": "image-to-text",
+        "name": "tiny-captions",
+        "dataset": {"path": str(write_pictures(folder / "data")), "backbone": str(write_backbone(folder / "backbone"))},
+        "tokenizer": {"vocab_size": 20, "max_length": 8},
+        "model": {"feature_size": 16, "encoder_hidden_size": 16, "decoder_hidden_size": 24, "embedding_size": 12},
+        "training": {
+            "output_dir": str(folder / "run"),
+            "num_train_epochs": 120,
+            "learning_rate": 0.01,
+            "per_device_train_batch_size": 4,
+            "eval_strategy": "no",
+            "save_strategy": "no",
+            **training,
+        },
+        "generation": {"num_beams": 2, "max_new_tokens": 8},
+    }
+
+
+def write_captioner(folder: Path) -> Path:
+    """A model folder, in a folder of such, whose model says what colour a picture has."""
+    processor, model = tiny_processor(), tiny_captioner(initializer_range=0.1)
+    captions = [f"a {colour} picture" for colour in COLOURS]
+    batch = processor([colour_image(colour) for colour in COLOURS], captions)
+    optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), 0.02)
+    model.train()
+    for _ in range(100):
+        optimizer.zero_grad()
+        model(**batch).loss.backward()
+        optimizer.step()
+    model.generation_config.update(max_new_tokens=8, num_beams=2)
+    target = folder / "tiny-captioning"
+    model.eval().save_pretrained(target)
+    processor.save_pretrained(target)
+    (target / "recipe.yaml").write_text("task: image-to-text\n", encoding="utf-8")
+    return folder

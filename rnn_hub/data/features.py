@@ -78,7 +78,7 @@ class ImageFeatures:
         self.extract, self.image_processor = extract, image_processor
         self.cache, self.keep = cache, keep
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, images: Sequence[Any], mirrored: Sequence[bool] | None = None) -> Tensor:
         """The features (B, ...) in single precision of images, each as `read_image` takes it, some mirrored."""
         mirrored = [False] * len(images) if mirrored is None else mirrored
@@ -91,7 +91,7 @@ class ImageFeatures:
                 known[index] = features
                 if self.keep and keys[index]:
                     self.cache.put(keys[index], features)
-        return torch.stack(known).float().clone()
+        return torch.stack(known).float()
 
     def pixels(self, images: Sequence[Any], mirrored: Sequence[bool]) -> Tensor:
         """Images as the network sees them (B, 3, H, W)."""

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 import datasets
-import torch
 from datasets import Dataset
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
@@ -186,5 +185,4 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
 def cached_features(backbone: PreTrainedModel, image_processor: Any, keep: bool = True) -> ImageFeatures:
     """The features of a frozen backbone's regions, from the disk where they are known."""
     cache = FeatureCache(fingerprint(backbone, image_processor.to_json_string()))
-    extract = torch.inference_mode()(partial(extract_regions, backbone))
-    return ImageFeatures(extract, image_processor, cache, keep)
+    return ImageFeatures(partial(extract_regions, backbone), image_processor, cache, keep)

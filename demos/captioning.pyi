@@ -1,0 +1,156 @@
+"""The captioning demo: a picture, what it shows in words, and where the model looked for each of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from demos import text_input
+from demos.region_plot import CSS, looks_html
+from demos.shelf import Shelf
+from rnn_hub.data.images import read_image
+from rnn_hub.errors import RnnHubError
+
+TASK = "image-to-text"
+TITLE = "Captions"
+HEADING = "Watch a recurrent network describe a picture"
+EMOJI = "🖼️"
+EXTRA = "vision"
+SUMMARY = (
+    "A convolutional network, trained on ImageNet, turns the picture into a grid of regions; a recurrent decoder writes "
+    "the caption and looks, for every word, at the regions it needs. It learned to write from 6,000 photographs of "
+    "people and dogs, most of them outdoors: it will find a man in a red shirt where there is none."
+)
+PICTURES = Path(__file__).with_name("pictures")
+MAX_BEAMS = 10
+#: seconds between two words
+PACE = 0.15
+#: pixels of the side to which an upload is brought before it is described
+SIDE = 448
+#: log-probability a word below which the model is guessing
+UNSURE = -1.5
+
+
+class View(NamedTuple):
+    """The values of the page's outputs, in their order."""
+
+    caption: str = ""
+    notice: str = ""
+    best: list[list[str]] | None = None
+    looks: str = ""
+
+from gradio.events import Dependency
+
+class Picture(gr.Image):
+    """An upload as its path, whatever it holds, so that the page says itself what is wrong with it."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The path."""
+        return None if payload is None else payload.path
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def describe(shelf: Shelf, picture: str | None, model: str, beams: int, alternatives: int) -> Iterator[View]:
+    """Yield the caption word by word, each with where the model looked, then the whole result; or a notice."""
+    try:
+        if not picture:
+            raise RnnHubError("Choose a picture first, or pick an example.")
+        pipe = shelf[model]
+        attends = pipe.model.config.attention_type is not None
+        image = read_image(picture, SIDE)
+        (found,) = pipe(
+            [image],
+            num_beams=int(beams),
+            num_return_sequences=min(int(alternatives), int(beams)),
+            return_scores=True,
+            return_attention=attends,
+        )
+    except RnnHubError as error:
+        yield View(notice=text_input.notice(str(error)))
+        return
+    records = found if isinstance(found, list) else [found]
+    first = records[0]
+    words, looks = first["generated_text"].split(), ""
+    for count in range(1, len(words) + 1):
+        if attends:
+            looks = looks_html(image, words[:count], first["attention"][:count])
+        yield View(" ".join(words[:count]), looks=looks)
+        time.sleep(PACE)
+    best = [[str(rank), record["generated_text"], f"{record['score']:.2f}"] for rank, record in enumerate(records, 1)]
+    unsure = "The model is unsure: is this a photograph of people or dogs?" if first["score"] < UNSURE else ""
+    yield View(first["generated_text"], text_input.notice(unsure), best, looks)
+
+
+def build(models: str | Path | None = None) -> gr.Blocks:
+    """The page. Models load at their first use.
+
+    Args:
+        models: a folder of model folders; default: the released ones.
+    """
+    shelf = Shelf(TASK, models)
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
+        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
+        if not shelf.models:
+            gr.HTML(text_input.notice(shelf.absence()))
+            return demo
+        _lay_out(shelf)
+    return demo
+
+
+def _lay_out(shelf: Shelf) -> None:
+    names = list(shelf.models)
+    with gr.Row():
+        with gr.Column():
+            picture = Picture(
+                label="Picture", sources=["upload", "webcam", "clipboard"], height=320, buttons=[], elem_id="picture"
+            )
+            model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
+            with gr.Row():
+                beams = gr.Slider(1, MAX_BEAMS, 5, step=1, label="Beam width", info="hypotheses kept")
+                count = gr.Slider(1, MAX_BEAMS, 3, step=1, label="Alternatives", info="at most the beam width")
+            button = gr.Button("Describe", variant="primary", elem_id="describe")
+            examples = sorted(str(path) for path in PICTURES.glob("*.jpg"))
+            gr.Examples([[path] for path in examples], [picture], elem_id="picture-examples")
+        with gr.Column():
+            caption = gr.Textbox(label="Caption", lines=2, buttons=["copy"], elem_id="caption")
+            notice = gr.HTML(visible=False, elem_id="caption-notice")
+            best = gr.Dataframe(
+                headers=["", "Caption", "Score"],
+                column_count=3,
+                label="The best, by log-probability a word (0 is certain)",
+                interactive=False,
+                wrap=True,
+                column_widths=["12%", "66%", "22%"],
+                buttons=[],
+                elem_id="caption-best",
+            )
+    with gr.Accordion("Attention: where the model looked for each word"):
+        looks = gr.HTML(css_template=CSS, elem_id="looks")
+
+    def run(*values):
+        for view in describe(shelf, *values):
+            yield view._replace(notice=gr.HTML(view.notice, visible=bool(view.notice)))
+
+    outputs = [caption, notice, best, looks]
+    button.click(run, [picture, model, beams, count], outputs, show_progress_on=caption, api_name="describe")
+
+
+def main() -> None:
+    """Serve this demo alone."""
+    from demos.app import serve
+
+    serve(build())
+
+
+if __name__ == "__main__":
+    main()
