@@ -34,7 +34,6 @@ SIDE = 448
 #: log-probability a word below which the model is guessing
 UNSURE = -1.5
 
-
 class View(NamedTuple):
     """The values of the page's outputs, in their order."""
 
@@ -42,8 +41,6 @@ class View(NamedTuple):
     notice: str = ""
     best: list[list[str]] | None = None
     looks: str = ""
-
-from gradio.events import Dependency
 
 class Picture(gr.Image):
     """An upload as its path, whatever it holds, so that the page says itself what is wrong with it."""
@@ -53,12 +50,14 @@ class Picture(gr.Image):
     def preprocess(self, payload: Any) -> str | None:
         """The path."""
         return None if payload is None else payload.path
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 def describe(shelf: Shelf, picture: str | None, model: str, beams: int, alternatives: int) -> Iterator[View]:
     """Yield the caption word by word, each with where the model looked, then the whole result; or a notice."""
@@ -90,7 +89,6 @@ def describe(shelf: Shelf, picture: str | None, model: str, beams: int, alternat
     unsure = "The model is unsure: is this a photograph of people or dogs?" if first["score"] < UNSURE else ""
     yield View(first["generated_text"], text_input.notice(unsure), best, looks)
 
-
 def build(models: str | Path | None = None) -> gr.Blocks:
     """The page. Models load at their first use.
 
@@ -105,7 +103,6 @@ def build(models: str | Path | None = None) -> gr.Blocks:
             return demo
         _lay_out(shelf)
     return demo
-
 
 def _lay_out(shelf: Shelf) -> None:
     names = list(shelf.models)
@@ -144,13 +141,11 @@ def _lay_out(shelf: Shelf) -> None:
     outputs = [caption, notice, best, looks]
     button.click(run, [picture, model, beams, count], outputs, show_progress_on=caption, api_name="describe")
 
-
 def main() -> None:
     """Serve this demo alone."""
     from demos.app import serve
 
     serve(build())
-
 
 if __name__ == "__main__":
     main()
