@@ -25,6 +25,7 @@ METRICS = {
     "caption_chrf": "rnn_hub.metrics.captions:CaptionChrf",
     "chrf": "rnn_hub.metrics.translation:Chrf",
     "cider_d": "rnn_hub.metrics.captions:CiderD",
+    "confusion_matrix": "rnn_hub.metrics.classification:ConfusionMatrix",
     "entity_f1": "rnn_hub.metrics.classification:EntityF1",
     "macro_f1": "rnn_hub.metrics.classification:MacroF1",
     "music_deviation": "rnn_hub.metrics.music:MusicDeviation",
