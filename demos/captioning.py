@@ -19,7 +19,6 @@ TASK = "image-to-text"
 TITLE = "Captions"
 HEADING = "Watch a recurrent network describe a picture"
 EMOJI = "🖼️"
-EXTRA = "vision"
 SUMMARY = (
     "A convolutional network, trained on ImageNet, turns the picture into a grid of regions; a recurrent decoder "
     "writes the caption and looks, for every word, at the regions it needs. It learned from 6,000 photographs of "
@@ -42,16 +41,6 @@ class View(NamedTuple):
     notice: str = ""
     best: list[list[str]] | None = None
     looks: str = ""
-
-
-class Picture(gr.Image):
-    """An upload as its path, whatever it holds, so that the page says itself what is wrong with it."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The path."""
-        return None if payload is None else payload.path
 
 
 def describe(shelf: Shelf, picture: str | None, model: str, beams: int, alternatives: int) -> Iterator[View]:
@@ -105,9 +94,15 @@ def _lay_out(shelf: Shelf) -> None:
     names = list(shelf.models)
     with gr.Row():
         with gr.Column():
-            picture = Picture(
-                label="Picture", sources=["upload", "webcam", "clipboard"], height=320, buttons=[], elem_id="picture"
+            picture = gr.Image(
+                label="Picture",
+                type="filepath",
+                sources=["upload", "webcam", "clipboard"],
+                height=320,
+                buttons=[],
+                elem_id="picture",
             )
+            picture.preprocess = _path  # whatever it holds: the page says itself what is wrong with it
             model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
             with gr.Row():
                 beams = gr.Slider(1, MAX_BEAMS, 5, step=1, label="Beam width", info="hypotheses kept")
@@ -137,6 +132,10 @@ def _lay_out(shelf: Shelf) -> None:
 
     outputs = [caption, notice, best, looks]
     button.click(run, [picture, model, beams, count], outputs, show_progress_on=caption, api_name="describe")
+
+
+def _path(upload: Any) -> str | None:
+    return None if upload is None else upload.path
 
 
 def main() -> None:
