@@ -21,12 +21,14 @@ class ModelFamily(NamedTuple):
         config: the configuration.
         models: for each Auto class, the model that it loads.
         processor: what `AutoProcessor` loads, where that is more than a tokenizer.
+        video_processor: what `AutoVideoProcessor` loads.
     """
 
     model_type: str
     config: str
     models: dict[str, str]
     processor: str | None = None
+    video_processor: str | None = None
 
 
 FAMILIES = (
@@ -71,6 +73,12 @@ FAMILIES = (
         "rnn_hub.models.frames.configuration_frames:RnnFramesConfig",
         {"AutoModelForCausalLM": "rnn_hub.models.frames.modeling_frames:RnnForFrames"},
     ),
+    ModelFamily(
+        "rnn_hub_vision",
+        "rnn_hub.models.vision.configuration_vision:RnnVisionConfig",
+        {"AutoModelForVideoClassification": "rnn_hub.models.vision.modeling_vision:RnnForVideoClassification"},
+        video_processor="rnn_hub.models.vision.video_processing_vision:RnnVideoProcessor",
+    ),
 )
 
 
@@ -104,6 +112,15 @@ def register_models() -> None:
             load(f"transformers:{auto_class}").register(load(family.config), load(model))
 
 
+def register_video_processors() -> None:
+    """Adds our video processors to `AutoVideoProcessor`."""
+    from transformers.models.auto.video_processing_auto import AutoVideoProcessor  # elsewhere it asks for torchvision
+
+    for family in FAMILIES:
+        if family.video_processor is not None:
+            AutoVideoProcessor.register(load(family.config), load(family.video_processor), exist_ok=True)
+
+
 def register_processors() -> None:
     """Adds our processors to `AutoProcessor`."""
     for family in FAMILIES:
@@ -120,6 +137,7 @@ def register_pipelines() -> None:
 HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
+    "transformers.models.auto.video_processing_auto": register_video_processors,
     "transformers.models.auto.processing_auto": register_processors,
     "transformers.pipelines": register_pipelines,
 }

@@ -17,7 +17,7 @@ SUFFIX = ".npy"
 
 
 class FeatureCache:
-    """One file in half precision for each item; processes may share it.
+    """One file for each item, what is no whole number in half precision; processes may share it.
 
     Args:
         network: what the features depend on besides the item, as `fingerprint` says it.
@@ -40,7 +40,8 @@ class FeatureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f".{key}.{os.getpid()}"
         with open(partial, "wb") as file:
-            np.save(file, features.detach().cpu().half().numpy())
+            features = features.detach().cpu()
+            np.save(file, (features.half() if features.is_floating_point() else features).numpy())
         os.replace(partial, self._file(key))
 
     def _file(self, key: str) -> Path:

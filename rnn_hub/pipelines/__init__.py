@@ -17,6 +17,7 @@ PIPELINES: dict[str, str] = {
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
+    "video-classification": "rnn_hub.pipelines.video_classification:VideoLabelPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 
@@ -26,7 +27,7 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     Args:
         task: a name in ``PIPELINES``.
-        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` too, of images its processor).
+        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` or processor too).
         device: such as "cpu" or "cuda"; the default is transformers' own.
         kwargs: defaults of each call, such as ``num_beams``.
 
@@ -44,11 +45,14 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
         from rnn_hub.pipelines.loading import load_pretrained
 
-        processor_class = AutoProcessor if cls._load_image_processor else AutoTokenizer
+        other = AutoProcessor if cls._load_image_processor else AutoTokenizer
+        processor_class = cls.processor_class if cls._load_video_processor else other
         model, loaded = load_pretrained(cls.auto_model_class, str(model), processor_class)
         tokenizer = tokenizer or loaded
     if tokenizer is None:
         raise RnnHubError(f"pipeline({task!r}) needs a tokenizer beside a loaded model")
+    if cls._load_video_processor:
+        return cls(model=model, video_processor=tokenizer, device=device, task=task, **kwargs)
     if cls._load_image_processor:
         kwargs["image_processor"], tokenizer = tokenizer.image_processor, tokenizer.tokenizer
     return cls(model=model, tokenizer=tokenizer, device=device, task=task, **kwargs)

@@ -13,7 +13,7 @@ from rnn_hub.errors import RnnHubError
 
 logger = logging.getLogger(__name__)
 
-_NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+_NEEDED = ("config.json", "model.safetensors")
 
 
 def load_pretrained(
@@ -22,14 +22,14 @@ def load_pretrained(
     """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
     Weights are read from safetensors only. A ``processor_class`` of ``AutoProcessor`` gives a processor with a
-    tokenizer in it.
+    tokenizer in it, one of videos a video processor.
 
     Raises:
         RnnHubError: no such folder or Hub name, a missing file, damaged weights, a config with a wrong field.
     """
     folder = Path(model)
     if folder.is_dir():
-        needed = _NEEDED if processor_class is AutoTokenizer else (*_NEEDED, "processor_config.json")
+        needed = (*_NEEDED, *_files(processor_class))
         missing = [name for name in needed if not (folder / name).is_file()]
         if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
             missing.remove("model.safetensors")
@@ -44,6 +44,13 @@ def load_pretrained(
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
     return loaded.eval(), processor
+
+
+def _files(processor_class: Any) -> tuple[str, ...]:
+    """The files that a processor is loaded from."""
+    if hasattr(processor_class, "get_video_processor_dict"):
+        return ("video_preprocessor_config.json",)
+    return ("tokenizer.json",) if processor_class is AutoTokenizer else ("tokenizer.json", "processor_config.json")
 
 
 def reason(error: BaseException) -> str:
