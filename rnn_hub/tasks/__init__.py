@@ -21,6 +21,7 @@ TASKS: dict[str, str] = {
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
+    "video-to-text": "rnn_hub.tasks.video_captioning:VideoCaptioningTask",
     "video-classification": "rnn_hub.tasks.video_classification:VideoClassificationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
