@@ -12,7 +12,7 @@ from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
 #: tasks whose inputs are files, named one by one
-FILE_TASKS = ("image-to-text",)
+FILE_TASKS = ("image-to-text", "video-to-text")
 
 
 def predict(options: argparse.Namespace) -> None:

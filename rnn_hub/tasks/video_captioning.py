@@ -76,7 +76,7 @@ or from the command line: `rnn-hub predict {name} clip.mp4`."""
         """As for images, and the motion network's own processor."""
         images = super().build_processor(rows, dataset, tokenizer)
         _, videos = load_motion(dataset.motion)
-        return VideoCaptionProcessor(images.image_processor, videos, images.tokenizer)
+        return VideoCaptionProcessor(images.image_processor, images.tokenizer, videos.to_dict())
 
     def load_processor(self, folder: Any) -> VideoCaptionProcessor:
         """The processors and the tokenizer of a folder."""
@@ -193,7 +193,7 @@ def clip_features(
         states = watch_clips(motion, batch["clip_values"], batch["clip_mask"])
         return extract_regions(backbone, batch["pixel_values"]), states
 
-    settings = (processor.image_processor.to_json_string(), sorted(processor.video_processor.to_dict().items()))
+    settings = (processor.image_processor.to_json_string(), sorted(processor.clips.items()))
     cache = FeatureCache(fingerprint(torch.nn.ModuleList([backbone, motion]), settings))
     return ClipFeatures(extract, cache, dataset.clip_size, dataset.num_frames, keep)
 

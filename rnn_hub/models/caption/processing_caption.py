@@ -41,14 +41,16 @@ class VideoCaptionProcessor(ProcessorMixin):
 
     Args:
         image_processor: the backbone's.
-        video_processor: of the motion network.
         tokenizer: of the captions.
+        clips: the settings of the motion network's `RnnVideoProcessor` (transformers, without torchvision, takes no
+            video processor as a part of another).
     """
 
     decode = CaptionProcessor.decode
 
-    def __init__(self, image_processor: Any, video_processor: Any, tokenizer: Any):
-        super().__init__(image_processor, video_processor, tokenizer)
+    def __init__(self, image_processor: Any, tokenizer: Any, clips: dict[str, Any] | None = None):
+        super().__init__(image_processor, tokenizer)
+        self.clips = {name: value for name, value in (clips or {}).items() if name != "video_processor_type"}
 
     def __call__(self, videos: Any) -> BatchFeature:
         """A clip or a list of them, each as `open_video` takes it.
@@ -56,10 +58,9 @@ class VideoCaptionProcessor(ProcessorMixin):
         Returns:
             pixel_values (B, 3, H, W), clip_values (B, T, C, h, w) and clip_mask (B, T), 1 at real frames.
         """
-        videos = several(videos)
-        size = dict(self.image_processor.size)
+        videos, size = several(videos), dict(self.image_processor.size)
         middle = RnnVideoProcessor(size={"height": size["height"], "width": size["width"]}, num_frames=1)
         pictures = [middle.read(video)[0] for video in videos]
-        clips = self.video_processor(videos)
+        clips = RnnVideoProcessor(**self.clips)(videos)
         data = dict(self.image_processor(pictures, return_tensors="pt"))
         return BatchFeature({**data, "clip_values": clips["pixel_values"], "clip_mask": clips["attention_mask"]})
