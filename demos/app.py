@@ -16,6 +16,7 @@ DEMOS: tuple[str, ...] = (
     "demos.sentiment",
     "demos.entities",
     "demos.captioning",
+    "demos.video",
 )
 TITLE = "rnn_hub: recurrent networks at work"
 #: how many visitors compute at once, how many wait in the line, and how large an upload may be

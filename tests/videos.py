@@ -30,13 +30,14 @@ def write_video(
     container: str = "mp4",
     codec: str = "libx264",
     keyframes: int = 12,
+    quality: dict[str, str] | None = None,
     **options: str,
 ) -> Path | io.BytesIO:
-    """Write frames as a file."""
+    """Write frames as a file; `options` are those of the container, `quality` those of the codec."""
     import av
 
     with av.open(str(target) if isinstance(target, Path) else target, "w", format=container, options=options) as file:
-        stream = file.add_stream(codec, rate=fps)
+        stream = file.add_stream(codec, rate=fps, options=quality or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = {"gif": "rgb8", "libvpx": "yuv420p"}.get(codec, "yuv420p")
         stream.codec_context.gop_size = keyframes

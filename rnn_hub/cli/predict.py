@@ -12,7 +12,7 @@ from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
 #: tasks whose inputs are files, named one by one
-FILE_TASKS = ("image-to-text", "video-to-text")
+FILE_TASKS = ("image-to-text", "video-classification", "video-to-text")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -42,7 +42,7 @@ def predict(options: argparse.Namespace) -> None:
         write_music(pipe, texts, options)
         return
     arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
-    if options.n_best > 1 and task == "text-classification":
+    if options.n_best > 1 and task in ("text-classification", "video-classification"):
         arguments["top_k"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
         raise RnnHubError(f"--n-best: a model of {task} gives one answer: leave it out")
@@ -64,9 +64,9 @@ def predict(options: argparse.Namespace) -> None:
 
 
 def read_files(words: list[str]) -> list[str]:
-    """The names of files: each argument, or each line of standard input."""
+    """The names of files, or of folders of frames: each argument, or each line of standard input."""
     names = words if words and words != ["-"] else sys.stdin.read().splitlines()
-    if missing := next((name for name in names if not Path(name).is_file()), None):
+    if missing := next((name for name in names if not Path(name).exists()), None):
         raise RnnHubError(f"there is no file {missing!r}")
     return names
 

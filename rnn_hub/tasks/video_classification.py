@@ -204,7 +204,7 @@ command line: `rnn-hub predict {name} clip.mp4`."""
             if training:
                 clip = clip._replace(motion=None, seed=int(torch.randint(2**62, ())))
             frames, motion = clip.frames(processor.size, processor.num_frames, processor.do_grayscale)
-            return torch.from_numpy(frames), numbers[motion]
+            return torch.tensor(frames), numbers[motion]
 
         return VideoCollator(read_row, processor, augmentation if training else None, len(numbers))
 
@@ -239,7 +239,7 @@ command line: `rnn-hub predict {name} clip.mp4`."""
             for item in inputs[start : start + batch_size]:
                 if isinstance(item, CameraClip):
                     frames, _ = item.frames(processor.size, processor.num_frames, processor.do_grayscale)
-                clips.append(torch.from_numpy(frames) if isinstance(item, CameraClip) else read(item))
+                clips.append(torch.tensor(frames) if isinstance(item, CameraClip) else read(item))
             batch = {name: part.to(model.device) for name, part in collator.batch(clips).items()}
             found += [names[number] for number in model(**batch).logits.argmax(dim=-1).tolist()]
         return found

@@ -168,7 +168,7 @@ def test_one_pixel_and_8k_are_only_sizes(tmp_path) -> None:
     assert read(np.full((1, 1, 1, 3), 7, np.uint8), size=(32, 32))[1].tolist() == np.full((1, 32, 32, 3), 7).tolist()
     Image.fromarray(np.full((1, 1, 3), 7, np.uint8)).save(tmp_path / "one.png")
     assert read(tmp_path / "one.png", size=(32, 32))[1].mean() == 7
-    large = write_video(tmp_path / "8k.mp4", [gray(9, 4320, 7680)] * 2, preset="ultrafast")
+    large = write_video(tmp_path / "8k.mp4", [gray(9, 4320, 7680)] * 2, quality={"preset": "ultrafast"})
     assert read(large, size=(32, 32))[1].shape == (2, 32, 32, 3)
 
 

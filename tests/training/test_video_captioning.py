@@ -62,7 +62,9 @@ def test_it_describes_clips_one_or_many_of_any_length(describe, tmp_path):
     assert describe([str(path) for path in paths], batch_size=4) == alone
     assert describe(np.stack(frames("red"))) == describe([frames("red")])
     seen, motion = part_caption(alone[0]["generated_text"])
-    assert seen.split()[-1] in (*COLOURS, "picture") and motion in {phrase.removeprefix("while the camera ") for phrase in CAMERA.values()}
+    assert seen.split()[-1] in (*COLOURS, "picture") and motion in {
+        phrase.removeprefix("while the camera ") for phrase in CAMERA.values()
+    }
 
 
 def test_attention_is_over_the_middle_frame_and_the_frames(describe):

@@ -63,7 +63,7 @@ class FrameEncoder(nn.Module):
         if config.backbone:
             self.backbone = build_backbone(config.backbone) if backbone is None else backbone
             self.output_size = _size(self)
-            self.backbone.requires_grad_(not self.frozen)
+            self.backbone.requires_grad_(not self.frozen).train(not self.frozen)
         elif config.channels:
             self.beside = self.differences and "frames" in config.inputs
             grid = None if self.maps else config.conv_grid or [1, 1]
