@@ -17,10 +17,8 @@ from rnn_hub.tasks.video_captioning import take_over
 from rnn_hub.training.recipes import load_recipe
 from rnn_hub.training.run import load_results, train
 from tests.contract.test_generation import generate
-from tests.tiny_captions import COLOURS, SIDE, colour_image, recipe, tiny_captioner, tiny_processor
+from tests.tiny_captions import COLOURS, MOTION, SIDE, colour_image, recipe, tiny_captioner, tiny_processor
 from tests.videos import write_sound, write_video
-
-MOTION = {"conv_channels": [4], "num_channels": 1, "cell_type": "conv_lstm", "hidden_size": 6, "bidirectional": False}
 
 
 def clip_recipe(root, **training):
