@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
     "image-to-text": "rnn_hub.pipelines.captioning:ImageToTextPipeline",
+    "conditional-text-generation": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -69,6 +70,21 @@ or from the command line: `rnn-hub predict {name} clip.mp4`."""
     def network(self, model: Mapping[str, Any]) -> str:
         """Cell and attention of the decoder."""
         return f"{super().network(model)} in the middle and over the states of a motion network"
+
+    def pretrained(self, recipe: Mapping[str, Any]) -> str:
+        """The networks it stands on."""
+        start = (recipe.get("model") or {}).get("start")
+        more = f", with the weights of `{Path(start).name}` to start from" if start else ""
+        motion = Path(recipe["dataset"].get("motion", VideoCaptionDataset.motion)).name
+        return f"{super().pretrained(recipe)} and the frozen motion network `{motion}`{more}"
+
+    def limits(self, recipe: Mapping[str, Any]) -> str:
+        """What it knows."""
+        return (
+            f"{super().limits(recipe)} Its clips were photographs over which a virtual camera moved: in a real clip it "
+            "describes the middle frame, what people and things do there it can only guess from that one picture, and "
+            "it takes every motion for the camera's."
+        )
 
     def build_processor(
         self, rows: Dataset, dataset: VideoCaptionDataset, tokenizer: CaptionWords
