@@ -48,6 +48,7 @@ def compose(
     model: str,
     action: str,
     key: str,
+    style: str | None,
     file: str | None,
     beats: float,
     temperature: float,
@@ -58,6 +59,7 @@ def compose(
     """The music that was asked for, as files; a notice instead where that cannot be."""
     try:
         options = {"beats": whole(beats, "length"), "temperature": temperature, "tempo": whole(tempo, "tempo")}
+        options["style"] = style or None
         if action != COMPOSE:
             if not file:
                 raise RnnHubError(f"Choose a MIDI or MusicXML file first, then press “{action}”.")
@@ -76,6 +78,11 @@ def compose(
     summary = f"{score.key}, {score.beats} beats, {score.seconds():.0f} seconds"
     mid, wav, png, xml = map(str, paths.values())
     return View("", summary, wav, png, [mid, wav, xml])
+
+
+def styles_of(shelf: Shelf, name: str) -> list[str]:
+    """The styles that a model knows, from its configuration."""
+    return (shelf.config(name).get("condition_labels") or {}).get("style", [])
 
 
 def whole(number: float | None, name: str) -> int:
@@ -120,7 +127,9 @@ def _lay_out(shelf: Shelf) -> None:
                 height=110,
                 elem_id="file",
             )
-            model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
+            model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1, elem_id="model")
+            styles = styles_of(shelf, names[0])
+            style = gr.Dropdown(styles, label="Style", visible=bool(styles), elem_id="style")
             with gr.Row():
                 key = gr.Dropdown([ANY_KEY, *KEYS], value="G major", label="Key", elem_id="key")
                 seed = gr.Number(1, label="Seed", precision=0, elem_id="seed", info="another number, another piece")
@@ -147,7 +156,12 @@ def _lay_out(shelf: Shelf) -> None:
         known = gr.Dropdown(value=ANY_KEY if uploads else "G major", label="Key of the file" if uploads else "Key")
         return gr.File(visible=uploads), gr.Slider(visible=action != HARMONIZE), known
 
-    inputs = [model, action, key, file, beats, temperature, tempo, instrument, seed]
+    def choose_model(name: str) -> gr.Dropdown:
+        styles = styles_of(shelf, name)
+        return gr.Dropdown(styles, value=styles[0] if styles else None, visible=bool(styles))
+
+    model.change(choose_model, model, style, show_progress="hidden", api_visibility="private")
+    inputs = [model, action, key, style, file, beats, temperature, tempo, instrument, seed]
     outputs = [notice, summary, sound, roll, files]
     button.click(run, inputs, outputs, show_progress_on=[sound, roll], api_name="compose")
     action.change(choose, action, [file, beats, key], show_progress="hidden", api_visibility="private")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnn_hub.cli.released import default_folder, find_models
 from rnn_hub.errors import RnnHubError
@@ -19,24 +21,26 @@ _PAIR = re.compile(r"(?:^|-)([a-z]{2})-([a-z]{2})(?:-(.+))?$")
 
 
 class Shelf:
-    """The models of one task.
+    """The models of a demo.
 
     Args:
         task: a task's name, such as "translation".
         folder: a folder of model folders (each with a recipe.yaml); default: the released ones in ``model_cards``.
+        also: further tasks whose models the demo can show.
     """
 
-    def __init__(self, task: str, folder: str | Path | None = None):
+    def __init__(self, task: str, folder: str | Path | None = None, also: Sequence[str] = ()):
         self.task = task
         self.folder = Path(folder) if folder else default_folder()
         found = find_models(self.folder) if self.folder.is_dir() else []
-        self.models = dict(
-            sorted(
-                (label(model["name"]), model["folder"])
-                for model in found
-                if model["task"] == task and (Path(model["folder"]) / "model.safetensors").is_file()
-            )
-        )
+        mine = [
+            model
+            for model in found
+            if model["task"] in (task, *also) and (Path(model["folder"]) / "model.safetensors").is_file()
+        ]
+        mine.sort(key=lambda model: (model["task"] != task, label(model["name"])))
+        self.models = {label(model["name"]): model["folder"] for model in mine}
+        self._tasks = {label(model["name"]): model["task"] for model in mine}
         self._loaded: dict[str, Pipeline] = {}
         self._lock = threading.Lock()
 
@@ -50,8 +54,12 @@ class Shelf:
             raise RnnHubError(f"there is no model {name!r}; there are: {', '.join(self.models) or 'none'}")
         with self._lock:  # two visitors at once load a model once
             if name not in self._loaded:
-                self._loaded[name] = pipeline(self.task, model=self.models[name])
+                self._loaded[name] = pipeline(self._tasks[name], model=self.models[name])
             return self._loaded[name]
+
+    def config(self, name: str) -> dict[str, Any]:
+        """What the configuration of the model with this label says, without loading the model."""
+        return json.loads((Path(self.models[name]) / "config.json").read_text(encoding="utf-8"))
 
     def absence(self) -> str:
         """What to tell where there is no model."""

@@ -43,7 +43,7 @@ def write_space(name: str, folder: str | Path, models: str | Path | None = None)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RnnHubError(f"{folder} is not empty: name a new folder")
     demo = importlib.import_module(f"demos.{name}")
-    shelf = Shelf(demo.TASK, models)
+    shelf = Shelf(demo.TASK, models, getattr(demo, "ALSO", ()))
     if not shelf.models:
         raise RnnHubError(shelf.absence())
     files = {

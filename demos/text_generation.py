@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -14,17 +14,20 @@ from transformers import Pipeline, set_seed
 from demos import text_input
 from demos.shelf import Shelf
 from rnn_hub.cache import RnnCache
+from rnn_hub.data.conditions import condition_ids
 from rnn_hub.errors import RnnHubError
 
-TASK = "language-modeling"
+TASK, ALSO = "language-modeling", ("conditional-text-generation",)
 TITLE = "Text"
 HEADING = "Let a recurrent network go on writing"
 EMOJI = "✒️"
 SUMMARY = (
     "A recurrent network reads your beginning and draws what comes next, one token at a time, from the probabilities "
-    "that it computes; all it remembers is a state of fixed size. The released model writes characters and has read "
-    "nothing but Shakespeare: it knows his words, names and verse, and means nothing by them."
+    "that it computes; all it remembers is a state of fixed size. One released model writes characters and has read "
+    "nothing but Shakespeare: it knows his words, names and verse, and means nothing by them. Another writes words of "
+    "film reviews, in praise or blame as you ask."
 )
+NO_CONDITION = "none"
 EXAMPLES = ("ROMEO:\n", "First Citizen:\nBefore we proceed any further,", "To be, or not to be")
 MAX_TOKENS, PIECE = 1000, 20
 CSS = """
@@ -43,9 +46,18 @@ class View(NamedTuple):
 
 
 def write(
-    shelf: Shelf, prompt: str, model: str, length: int, temperature: float, top_p: float, seed: float
+    shelf: Shelf,
+    prompt: str,
+    model: str,
+    length: int,
+    temperature: float,
+    top_p: float,
+    seed: float,
+    condition: str | None = None,
 ) -> Iterator[View]:
     """Yield the text as it grows, each token shaded by its probability; a notice where the model cannot begin.
+
+    A condition is written "sentiment: positive".
 
     A temperature of 0 takes the most probable token each time. The same seed writes the same text.
     """
@@ -56,29 +68,38 @@ def write(
         if len(prompt) > text_input.MAX_CHARACTERS:
             raise RnnHubError(f"This beginning has {len(prompt):,} characters: give at most 1,000.")
         pipe = shelf[model]
+        given = [condition.split(": ", 1)] if condition and condition != NO_CONDITION else []
+        ids = condition_ids(pipe.model.config.condition_labels or {}, dict(given))
     except RnnHubError as error:
         yield View(notice=text_input.notice(str(error)))
         return
     notice = text_input.notice(doubt(prompt, pipe))
     tokens: list[tuple[str, float]] = []
     set_seed(int(seed or 0))
-    for piece in pieces(pipe, prompt, int(length), float(temperature), float(top_p)):
+    for piece in pieces(pipe, prompt, int(length), float(temperature), float(top_p), ids if given else []):
         tokens += piece
         yield View(written_html(prompt, tokens), prompt + "".join(text for text, _ in tokens), notice)
 
 
 def pieces(
-    pipe: Pipeline, prompt: str, length: int, temperature: float, top_p: float
+    pipe: Pipeline, prompt: str, length: int, temperature: float, top_p: float, condition: Sequence[int] = ()
 ) -> Iterator[list[tuple[str, float]]]:
-    """A few tokens at a time, as text with their probabilities, until the length or the end of the text."""
+    """A few tokens at a time, as text with their probabilities, until the length or the end of the text.
+
+    What guides a model under a condition keeps no state from piece to piece: then there is one piece.
+    """
     model, cache, word = pipe.model, RnnCache(), _joiner(pipe)
     last = pipe.tokenizer(prompt, return_tensors="pt").input_ids.to(model.device)
     options = {"do_sample": temperature > 0, "output_logits": True, "return_dict_in_generate": True}
     if temperature > 0:
         options |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
+    options["guidance_scale"] = model.generation_config.guidance_scale if condition else None
+    piece = length if options["guidance_scale"] else PIECE
+    if condition:
+        options["condition_ids"] = torch.tensor([condition], device=model.device)
     ends = {model.generation_config.eos_token_id} - {None}
-    for start in range(0, length, PIECE):
-        size = min(PIECE, length - start)
+    for start in range(0, length, piece):
+        size = min(piece, length - start)
         output = model.generate(last, past_key_values=cache.restart(), max_new_tokens=size, **options)
         new = output.sequences[0, last.shape[1] :]
         chances = torch.stack(output.logits, dim=1)[0].softmax(dim=-1).gather(1, new[:, None])[:, 0].tolist()
@@ -88,6 +109,7 @@ def pieces(
         if ended:
             return
         last = new[None, -1:]
+        options.pop("condition_ids", None)  # it stays in the state
 
 
 def _joiner(pipe: Pipeline):
@@ -125,7 +147,7 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models)
+    shelf = Shelf(TASK, models, ALSO)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
         gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
         if not shelf.models:
@@ -135,12 +157,22 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     return demo
 
 
+def conditions_of(shelf: Shelf, name: str) -> list[str]:
+    """The conditions that a model takes, each as "name: value"."""
+    labels = shelf.config(name).get("condition_labels") or {}
+    return [f"{name}: {value}" for name, values in labels.items() for value in values]
+
+
 def _lay_out(shelf: Shelf) -> None:
     names = list(shelf.models)
     with gr.Row():
         with gr.Column():
             prompt = gr.Textbox(label="Beginning", lines=3, max_lines=8, value=EXAMPLES[0], elem_id="beginning")
-            model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1)
+            model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1, elem_id="model")
+            known = conditions_of(shelf, names[0])
+            condition = gr.Dropdown(
+                [NO_CONDITION, *known], value=NO_CONDITION, label="Condition", visible=bool(known), elem_id="condition"
+            )
             with gr.Row():
                 length = gr.Slider(PIECE, MAX_TOKENS, 400, step=PIECE, label="Length", info="tokens")
                 temperature = gr.Slider(0, 1.5, 0.7, step=0.05, label="Temperature", info="0: the most probable")
@@ -160,7 +192,12 @@ def _lay_out(shelf: Shelf) -> None:
         for view in write(shelf, *values):
             yield view._replace(notice=gr.HTML(view.notice, visible=bool(view.notice)))
 
-    inputs = [prompt, model, length, temperature, top_p, seed]
+    def choose(name: str) -> gr.Dropdown:
+        known = conditions_of(shelf, name)
+        return gr.Dropdown([NO_CONDITION, *known], value=([NO_CONDITION, *known])[-1], visible=bool(known))
+
+    model.change(choose, model, condition, show_progress="hidden", api_visibility="private")
+    inputs = [prompt, model, length, temperature, top_p, seed, condition]
     button.click(run, inputs, [written, text, notice], show_progress="minimal", api_name="write")
 
 

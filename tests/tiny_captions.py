@@ -12,11 +12,14 @@ from transformers import AutoConfig, AutoModel, EfficientNetImageProcessorPil, R
 from rnn_hub.data.tokenization import train_tokenizer
 from rnn_hub.models.caption.configuration_caption import RnnCaptionConfig
 from rnn_hub.models.caption.modeling_caption import RnnForCaptioning
-from rnn_hub.models.caption.processing_caption import CaptionProcessor
+from rnn_hub.models.caption.processing_caption import CaptionProcessor, VideoCaptionProcessor
+from rnn_hub.models.vision.configuration_vision import RnnVisionConfig
 
 SIDE = 32
 COLOURS = ("red", "green", "blue", "yellow")
 BACKBONE = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic").to_dict()
+MOTION = {"conv_channels": [4], "num_channels": 1, "cell_type": "conv_lstm", "hidden_size": 6, "bidirectional": False}
+"""A motion network of small gray frames."""
 
 
 def colour_image(colour: str, size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -109,4 +112,16 @@ def write_captioner(folder: Path) -> Path:
     model.eval().save_pretrained(target)
     processor.save_pretrained(target)
     (target / "recipe.yaml").write_text("task: image-to-text\n", encoding="utf-8")
+    return folder
+
+
+def write_clip_captioner(folder: Path) -> Path:
+    """The same for clips, whose model knows nothing yet."""
+    images, model = tiny_processor(), tiny_captioner(motion=RnnVisionConfig(**MOTION, pooling="last").to_dict())
+    clips = {"size": {"height": 16, "width": 16}, "do_grayscale": True, "num_frames": 6}
+    model.generation_config.update(max_new_tokens=6, min_new_tokens=4, num_beams=2)
+    target = folder / "tiny-clip-captioning"
+    model.save_pretrained(target)
+    VideoCaptionProcessor(images.image_processor, images.tokenizer, clips).save_pretrained(target)
+    (target / "recipe.yaml").write_text("task: video-to-text\n", encoding="utf-8")
     return folder

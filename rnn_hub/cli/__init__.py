@@ -61,8 +61,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
+    command.add_argument(
+        "--condition", action="append", metavar="NAME=VALUE", help="of a model that writes text under a condition"
+    )
     music = command.add_argument_group("music", "the input is a key, such as 'G minor'")
     music.add_argument("--output", action="append", help="write .mid, .wav, .png or .musicxml (may be repeated)")
+    music.add_argument("--style", help="of a model that knows several")
     music.add_argument("--beats", type=int, help="length in quarter notes (default: 64)")
     music.add_argument("--primer", help="a MIDI or MusicXML file to continue")
     music.add_argument("--melody", help="a MIDI or MusicXML file to harmonize")

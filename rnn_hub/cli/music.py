@@ -8,7 +8,7 @@ from typing import Any
 
 from rnn_hub.errors import RnnHubError
 
-OPTIONS = ("beats", "primer", "melody", "voice", "tempo", "instrument", "temperature", "seed", "max_new_tokens")
+OPTIONS = ("style", "beats", "primer", "melody", "voice", "tempo", "instrument", "temperature", "seed")
 
 
 def write_music(pipe: Any, keys: list[str], options: argparse.Namespace) -> None:
@@ -27,7 +27,9 @@ def write_music(pipe: Any, keys: list[str], options: argparse.Namespace) -> None
             raise RnnHubError(f"music is written as {', '.join(FORMATS)}, not as {path.name!r}")
         if not path.parent.is_dir():
             raise RnnHubError(f"there is no folder {path.parent} to write {path.name} to")
-    arguments = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    arguments = {
+        name: getattr(options, name) for name in (*OPTIONS, "max_new_tokens") if getattr(options, name) is not None
+    }
     records: list[dict[str, Any]] = []
     for key in keys or [None]:
         found = pipe(key, num_return_sequences=options.n_best, **arguments)

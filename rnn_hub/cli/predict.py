@@ -12,7 +12,7 @@ from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
 
 #: tasks whose inputs are files, named one by one
-FILE_TASKS = ("image-to-text", "video-classification")
+FILE_TASKS = ("image-to-text", "video-classification", "video-to-text")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -42,6 +42,8 @@ def predict(options: argparse.Namespace) -> None:
         write_music(pipe, texts, options)
         return
     arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
+    if options.condition:
+        arguments["condition"] = read_conditions(options.condition, task)
     if options.n_best > 1 and task in ("text-classification", "video-classification"):
         arguments["top_k"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
@@ -69,6 +71,16 @@ def read_files(words: list[str]) -> list[str]:
     if missing := next((name for name in names if not Path(name).exists()), None):
         raise RnnHubError(f"there is no file {missing!r}")
     return names
+
+
+def read_conditions(texts: list[str], task: str) -> dict[str, str]:
+    """What ``--condition NAME=VALUE`` says."""
+    if task != "conditional-text-generation":
+        raise RnnHubError(f"--condition: a model of {task} takes none: leave it out")
+    for text in texts:
+        if "=" not in text:
+            raise RnnHubError(f"--condition {text!r}: write NAME=VALUE, such as sentiment=positive")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def read_inputs(words: list[str]) -> list[str]:

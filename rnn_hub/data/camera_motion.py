@@ -59,6 +59,7 @@ def camera_clip(
     num_frames: int = 16,
     seed: Any = None,
     rough: bool = True,
+    view: tuple[float, float] = VIEW,
 ) -> np.ndarray:
     """A clip of a camera that moves over a photograph, with a random speed, easing, place and shaking hand.
 
@@ -69,6 +70,7 @@ def camera_clip(
         num_frames: how many.
         seed: of numpy's generator: the same seed gives the same clip.
         rough: add noise, another brightness, and the traces of compression.
+        view: between which parts of the photograph's shorter side the frame has; a wide view pans less.
 
     Returns:
         (T, H, W, 3), or of a gray photograph (T, H, W, 1), of uint8.
@@ -82,7 +84,7 @@ def camera_clip(
         raise RnnHubError(f"unknown motion {motion!r}; choose one of {', '.join(MOTIONS)}")
     generator = np.random.default_rng(seed)
     photograph = photograph if photograph.mode == "L" else photograph.convert("RGB")
-    views = _path(photograph.size, motion, size, num_frames, generator)
+    views = _path(photograph.size, motion, size, num_frames, generator, view)
     scale = min(1.0, size[0] / min(view.height for view in views))
     if scale < 0.8:  # nearly as many pixels as will be seen, or fine patterns flicker
         new = [max(8, round(side * scale)) for side in photograph.size]
@@ -95,12 +97,17 @@ def camera_clip(
 
 
 def _path(
-    photograph: tuple[int, int], motion: str, size: tuple[int, int], num_frames: int, generator: np.random.Generator
+    photograph: tuple[int, int],
+    motion: str,
+    size: tuple[int, int],
+    num_frames: int,
+    generator: np.random.Generator,
+    view: tuple[float, float],
 ) -> list[View]:
     """The views of a clip, all inside the photograph (width, height)."""
     width, height = photograph
     wide = size[1] / size[0]
-    tall = generator.uniform(*VIEW) * min(height, width / wide)
+    tall = generator.uniform(*view) * min(height, width / wide)
     kind, _, direction = motion.partition(" ")
     pan = zoom = turn = 0.0
     if kind == "pan":

@@ -54,15 +54,19 @@ class CaptionCollator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         mirrored = (torch.rand(len(rows)) < 0.5 * self.flip).tolist()
-        batch = {"features": self.features([row[self.image_column] for row in rows], mirrored)}
-        if self.captions_column in rows[0]:
-            captions = [read_captions(row[self.captions_column]) for row in rows]
-            if len({len(texts) for texts in captions}) != 1:
-                raise RnnHubError(f"column {self.captions_column!r} holds more captions of some images than of others")
-            texts = [caption_text(text) for group in captions for text in group]
-            ids = self.tokenizer(texts, truncation=True, max_length=self.max_length).input_ids
-            batch["labels"] = pad_sequences(ids, IGNORE_INDEX)
-        return batch
+        features = self.features([row[self.image_column] for row in rows], mirrored)
+        return {"features": features, **self.labels(rows)}
+
+    def labels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """The `labels` alone, where the rows have captions."""
+        if self.captions_column not in rows[0]:
+            return {}
+        captions = [read_captions(row[self.captions_column]) for row in rows]
+        if len({len(texts) for texts in captions}) != 1:
+            raise RnnHubError(f"column {self.captions_column!r} holds more captions of some images than of others")
+        texts = [caption_text(text) for group in captions for text in group]
+        ids = self.tokenizer(texts, truncation=True, max_length=self.max_length).input_ids
+        return {"labels": pad_sequences(ids, IGNORE_INDEX)}
 
 
 def read_captions(value: Any) -> list[str]:
@@ -75,3 +79,23 @@ def read_captions(value: Any) -> list[str]:
     if not isinstance(captions, list) or not captions or not all(isinstance(text, str) for text in captions):
         raise RnnHubError(f"a caption is a text or a list of texts, not {value!r:.60}")
     return captions
+
+
+#: how a caption goes on where the camera does each of `MOTIONS`
+CAMERA = {
+    "pan left": "while the camera pans left",
+    "pan right": "while the camera pans right",
+    "pan up": "while the camera pans up",
+    "pan down": "while the camera pans down",
+    "zoom in": "while the camera zooms in",
+    "zoom out": "while the camera zooms out",
+    "rotate left": "while the camera turns left",
+    "rotate right": "while the camera turns right",
+    "still": "while the camera stands still",
+}
+
+
+def part_caption(text: str) -> tuple[str, str]:
+    """A sentence about a clip as what is seen and what the camera does: ("two dogs play", "pans left")."""
+    seen, _, motion = caption_text(text).partition("while the camera")
+    return seen.strip(), motion.strip()

@@ -104,3 +104,41 @@ class ImageFeatures:
         """An item's name; None for an image that is not given as a file's bytes."""
         content = image.get("bytes") if isinstance(image, Mapping) else image
         return content_key(content, mirrored) if isinstance(content, bytes) else None
+
+
+class ClipFeatures:
+    """The features of clips of a camera over photographs, from a cache where they are known.
+
+    Args:
+        extract: clips (T, H, W, 3) of uint8 -> features (B, S, C) of their middle frames, and (B, T, M) of the motion.
+        cache: where they are looked up, and kept.
+        size: height and width, num_frames: of the clips that are made.
+        keep: whether new features are kept.
+    """
+
+    def __init__(
+        self,
+        extract: Callable[[list[np.ndarray]], tuple[Tensor, Tensor]],
+        cache: FeatureCache,
+        size: int,
+        num_frames: int,
+        keep: bool = True,
+    ):
+        self.extract, self.cache, self.keep = extract, cache, keep
+        self.size, self.num_frames = {"height": size, "width": size}, num_frames
+
+    @torch.no_grad()
+    def __call__(self, clips: Sequence[Any]) -> dict[str, Tensor]:
+        """`features` and `motion_features`, in single precision, of clips, each a `CameraClip`."""
+        keys = [content_key(clip.photograph, *clip[1:], self.size, self.num_frames) for clip in clips]
+        known = [(self.cache.get(key), self.cache.get(f"{key}-motion")) for key in keys]
+        missing = [index for index, parts in enumerate(known) if any(part is None for part in parts)]
+        if missing:
+            made = [clips[index].frames(self.size, self.num_frames)[0] for index in missing]
+            for index, *parts in zip(missing, *(part.half() for part in self.extract(made)), strict=True):
+                known[index] = parts
+                if self.keep:
+                    self.cache.put(keys[index], parts[0])
+                    self.cache.put(f"{keys[index]}-motion", parts[1])
+        features, motion = (torch.stack(parts).float() for parts in zip(*known, strict=True))
+        return {"features": features, "motion_features": motion}

@@ -95,6 +95,11 @@ class Score:
         voices = tuple(tuple(note._replace(pitch=note.pitch + semitones) for note in voice) for voice in self.voices)
         return replace(self, voices=voices, key=self.key and transpose_key(self.key, semitones))
 
+    def in_c(self) -> Score:
+        """Transposed so that the tonic of its key, or of the one it is estimated to be in, is C."""
+        score = self if self.key else replace(self, key=estimate_key(self))
+        return score.transposed(-above_c(score.key))
+
     def legato(self) -> Score:
         """Without rests: each note is held until the next one, the last to the end of the beat, the first from 0."""
         voices = []
@@ -158,18 +163,27 @@ def parse_key(key: str) -> str:
     return f"{TONICS[(_LETTERS[letter.upper()] + shift) % 12]} {MODES[minor]}"
 
 
-def key_ids(key: str | None) -> tuple[int, int]:
-    """The number of a key's mode in `MODES` and of its tonic in `TONICS`; -1 where there is none."""
-    if key is None:
-        return -1, -1
+def key_ids(key: str) -> tuple[int, int]:
+    """The number of a key's mode in `MODES` and of its tonic in `TONICS`."""
     tonic, mode = parse_key(key).split()
     return MODES.index(mode), TONICS.index(tonic)
+
+
+def conditions(key: str | None, style: str | None = None) -> dict[str, str | None]:
+    """What a model of music may be told: mode and tonic of a key, and a style."""
+    tonic, mode = (None, None) if key is None else parse_key(key).split()
+    return {"mode": mode, "style": style, "tonic": tonic}
 
 
 def transpose_key(key: str, semitones: int) -> str:
     """The key so many semitones higher."""
     mode, tonic = key_ids(key)
     return f"{TONICS[(tonic + semitones) % 12]} {MODES[mode]}"
+
+
+def above_c(key: str) -> int:
+    """The semitones from the nearest C to the tonic of a key, -5 to 6."""
+    return (key_ids(key)[1] + 5) % 12 - 5
 
 
 def estimate_key(score: Score) -> str:

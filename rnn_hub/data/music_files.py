@@ -136,7 +136,7 @@ def read_musicxml(path: str | Path) -> Score:
     converter = _music21("converter")
     try:
         parsed = converter.parse(str(path), format="musicxml", forceSource=True)
-        parts = [_part(part) for part in parsed.parts]
+        parts = [read_part(part) for part in parsed.parts]
         mark = next(iter(parsed.recurse().getElementsByClass("MetronomeMark")), None)
         key = next((each for each in parsed.recurse().getElementsByClass("KeySignature")), None)
         metre = next((each for each in parsed.recurse().getElementsByClass("TimeSignature")), None)
@@ -153,7 +153,7 @@ def read_musicxml(path: str | Path) -> Score:
     return Score(voices, **about)
 
 
-def _part(part: Any) -> tuple[Note, ...]:
+def read_part(part: Any) -> tuple[Note, ...]:
     """The highest notes of a part, ties joined."""
     notes: list[Note] = []
     for each in part.stripTies().flatten().notes:

@@ -125,8 +125,9 @@ class MusicProcessor:
         self.tokens = {index: token for token, index in self.ids.items()}
         self.rests = "S-" in self.ids
         self.header = KEY_TOKENS[0] in self.ids
+        self.in_c = bool(tokenizer.init_kwargs.get("in_c"))
         self.ranges = tuple(
-            (min(pitches), max(pitches))
+            (min(pitches, default=PITCHES[-1]), max(pitches, default=PITCHES[0]))
             for name in VOICES
             for pitches in [[int(token[1:]) for token in self.ids if token[0] == name and token[1:].isdigit()]]
         )
@@ -234,8 +235,11 @@ def _silence(voice: list[Note], step: int) -> None:
         voice[-1] = voice[-1]._replace(duration=step - voice[-1].start)
 
 
-def music_tokenizer(tokens: Sequence[str]) -> PreTrainedTokenizerFast:
-    """A tokenizer whose vocabulary is `tokens`, between spaces; prompts are padded on the left."""
+def music_tokenizer(tokens: Sequence[str], in_c: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer whose vocabulary is `tokens`, between spaces; prompts are padded on the left.
+
+    `in_c` says that all music is transposed to C before it is encoded: the model hears degrees of a scale.
+    """
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -251,5 +255,6 @@ def music_tokenizer(tokens: Sequence[str]) -> PreTrainedTokenizerFast:
         eos_token=EOS,
         padding_side="left",
         clean_up_tokenization_spaces=False,
+        in_c=in_c,
         model_input_names=["input_ids", "attention_mask"],
     )

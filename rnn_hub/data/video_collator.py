@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnn_hub.data.camera_motion import MOTIONS, camera_clip
+from rnn_hub.data.camera_motion import MOTIONS, VIEW, camera_clip
 from rnn_hub.data.video_augmentation import ClipAugmentation
 
 
@@ -22,11 +22,13 @@ class CameraClip(NamedTuple):
         photograph: the bytes of an image file.
         motion: what the camera does; None for a motion by chance.
         seed: the same seed gives the same clip.
+        view: as `camera_clip` has it.
     """
 
     photograph: bytes
     motion: str | None
     seed: int
+    view: tuple[float, float] = VIEW
 
     def frames(self, size: Mapping[str, int], num_frames: int, gray: bool = False) -> tuple[np.ndarray, str]:
         """The frames (T, H, W, C) of uint8, and what the camera did."""
@@ -35,7 +37,8 @@ class CameraClip(NamedTuple):
         motion = self.motion or MOTIONS[np.random.default_rng([self.seed, 1]).integers(len(MOTIONS))]
         with Image.open(io.BytesIO(self.photograph)) as photograph:
             photograph = photograph.convert("L" if gray else "RGB")
-        return camera_clip(photograph, motion, (size["height"], size["width"]), num_frames, self.seed), motion
+        shape = (size["height"], size["width"])
+        return camera_clip(photograph, motion, shape, num_frames, self.seed, view=self.view), motion
 
 
 class VideoCollator:

@@ -122,8 +122,7 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 def _data(recipe: Mapping[str, Any]) -> str:
     dataset = recipe["dataset"]
-    vectors = (recipe.get("model") or {}).get("word_vectors")
-    rest = f"with the pretrained word vectors `{vectors}`" if vectors else "and on nothing else"
+    rest = load_task(recipe["task"]).pretrained(recipe)
     lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, {rest}."]
     if dataset.get("license"):
         lines.append(f"Licence of the data: {dataset['license']}.")

@@ -40,8 +40,16 @@ METRICS = {
 #: how the names of metrics are written on a card
 TITLES = {
     "bleu": "BLEU",
+    "bleu_1": "BLEU-1",
+    "bleu_2": "BLEU-2",
+    "bleu_3": "BLEU-3",
+    "bleu_4": "BLEU-4",
     "bleu_lower": "BLEU, lowercased and tokenized",
+    "caption_chrf": "chrF",
     "chrf": "chrF",
+    "cider_d": "CIDEr-D",
+    "motion_accuracy": "motion told rightly, %",
+    "rouge_l": "ROUGE-L",
     "accuracy": "accuracy, %",
     "macro_f1": "macro F1, %",
     "entity_f1": "entity F1, %",

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
     "image-to-text": "rnn_hub.pipelines.captioning:ImageToTextPipeline",
+    "conditional-text-generation": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
     "video-classification": "rnn_hub.pipelines.video_classification:VideoLabelPipeline",
+    "video-to-text": "rnn_hub.pipelines.captioning:VideoToTextPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 
@@ -45,14 +47,16 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
         from rnn_hub.pipelines.loading import load_pretrained
 
-        other = AutoProcessor if cls._load_image_processor else AutoTokenizer
-        processor_class = cls.processor_class if cls._load_video_processor else other
+        usual = AutoProcessor if cls._load_image_processor else AutoTokenizer
+        processor_class = getattr(cls, "processor_class", usual)
         model, loaded = load_pretrained(cls.auto_model_class, str(model), processor_class)
         tokenizer = tokenizer or loaded
     if tokenizer is None:
         raise RnnHubError(f"pipeline({task!r}) needs a tokenizer beside a loaded model")
     if cls._load_video_processor:
         return cls(model=model, video_processor=tokenizer, device=device, task=task, **kwargs)
+    if cls._load_processor:
+        kwargs["processor"] = tokenizer
     if cls._load_image_processor:
         kwargs["image_processor"], tokenizer = tokenizer.image_processor, tokenizer.tokenizer
     return cls(model=model, tokenizer=tokenizer, device=device, task=task, **kwargs)

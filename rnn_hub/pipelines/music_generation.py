@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LogitsProcessorList, Pipeline
 
+from rnn_hub.data.conditions import condition_ids
 from rnn_hub.data.midi import check_tempo, write_midi
-from rnn_hub.data.music import VOICES, Score, estimate_key, key_ids, parse_key
+from rnn_hub.data.music import VOICES, Score, above_c, conditions, estimate_key, parse_key
 from rnn_hub.data.music_files import SAMPLING_RATE, read_music, render
 from rnn_hub.data.music_tokens import MusicProcessor, beat_word, body_words
 from rnn_hub.errors import RnnHubError
@@ -33,6 +34,7 @@ class MusicPipeline(Pipeline):
 
     Call arguments:
         key: the positional one, such as "G minor"; None lets the model choose, or is estimated of a primer or melody.
+        style: one of the model's, where it has several (``config.condition_labels["style"]``).
         beats: the length of the whole piece in quarter notes (default: 64); None lets the model end where it will.
         primer: a beginning, a ``Score`` or the path of a MIDI or MusicXML file; it is continued.
         primer_beats: how much of it is kept; None for all.
@@ -63,6 +65,7 @@ class MusicPipeline(Pipeline):
 
     def _sanitize_parameters(
         self,
+        style: str | None = None,
         beats: int | None = DEFAULT_BEATS,
         primer: Any = None,
         primer_beats: int | None = None,
@@ -85,7 +88,7 @@ class MusicPipeline(Pipeline):
         if primer is not None and melody is not None:
             raise RnnHubError("give a primer to continue or a melody to harmonize, not both")
         given = {"beats": beats, "primer": primer, "primer_beats": primer_beats, "melody": melody, "voice": voice}
-        given["parallels"] = parallels
+        given |= {"parallels": parallels, "style": style}
         shown = {"tempo": tempo, "instrument": instrument, "audio": audio}
         return given, {"seed": seed, "generation": generation}, shown
 
@@ -101,6 +104,7 @@ class MusicPipeline(Pipeline):
     def preprocess(
         self,
         inputs: dict[str, str | None],
+        style: str | None = None,
         beats: int | None = DEFAULT_BEATS,
         primer: Any = None,
         primer_beats: int | None = None,
@@ -108,24 +112,28 @@ class MusicPipeline(Pipeline):
         voice: str = "S",
         parallels: bool = False,
     ) -> dict[str, Any]:
-        """The prompt's ids (1, T), the key as condition, and the grammar."""
+        """The prompt's ids (1, T), key and style as condition, and the grammar."""
         key = parse_key(inputs["key"]) if inputs["key"] else None
+        labels = self.model.config.condition_labels or {}
+        condition_ids(labels, {"style": style})
         given = melody if melody is not None else primer
         score = None if given is None else given if isinstance(given, Score) else read_music(given)
         if score is not None and key is None:
             key = score.key or estimate_key(score)
+        home = above_c(key) if key and self.music.in_c else 0
         ids, line = [self.tokenizer.bos_token_id], None
         if melody is not None:
-            line = self._melody(score, voice)
+            line = self._melody(score.transposed(-home), voice, home)
             grammar = MusicGrammar(self.music, melody=line, voice=voice, parallels=parallels)
         else:
             if score is not None:
                 score = score.head(min(primer_beats or score.beats, score.beats))
-                ids = self._primer(score, beats)
+                ids = self._primer(score.transposed(-home), beats)
             grammar = MusicGrammar(self.music, beats, parallels=parallels)
-        conditions = key_ids(key) if self.model.config.is_conditional else None
-        about = {"key": key, "metre": score and score.metre, "tempo": score and score.tempo}
-        return {"ids": ids, "conditions": conditions, "grammar": grammar, "about": about, "melody": line and score}
+        told = {name: value for name, value in conditions(key, style).items() if name in labels}
+        prompt = {"ids": ids, "conditions": condition_ids(labels, told)}
+        about = {"home": home, "key": key, "metre": score and score.metre, "tempo": score and score.tempo}
+        return {**prompt, "grammar": grammar, "about": about, "melody": line and score}
 
     def _forward(
         self, inputs: dict[str, Any], seed: int | None = None, generation: dict[str, Any] | None = None
@@ -134,7 +142,7 @@ class MusicPipeline(Pipeline):
         wanted = generation.pop("num_return_sequences", 1)
         rows = max(wanted, CANDIDATES) if inputs["melody"] else wanted
         input_ids = torch.tensor([inputs["ids"]] * rows, device=self.model.device)
-        if inputs["conditions"] is not None:
+        if inputs["conditions"]:
             generation["condition_ids"] = torch.tensor([inputs["conditions"]] * rows, device=self.model.device)
         with _CHANCE if seed is not None else nullcontext():
             if seed is not None:
@@ -159,12 +167,12 @@ class MusicPipeline(Pipeline):
         """Token ids (n, T) to a dictionary, or to n."""
         records = []
         for sequence in outputs["sequences"].tolist():
-            score = self.music.decode(sequence)
+            about = dict(outputs["about"])
+            score = self.music.decode(sequence).transposed(about.pop("home"))
             if outputs["melody"]:  # with its rests and repeated notes
                 voices = list(score.voices)
                 voices[outputs["voice"]] = outputs["melody"].voices[0]
                 score = replace(score, voices=tuple(voices))
-            about = dict(outputs["about"])
             about["key"] = about["key"] or estimate_key(score)
             about["tempo"] = tempo or about["tempo"] or DEFAULT_TEMPO
             score = replace(score, **about)
@@ -187,25 +195,31 @@ class MusicPipeline(Pipeline):
             raise RnnHubError(
                 f"the primer has {score.beats} beats, and at most {MAX_BEATS - 16} can be continued: set primer_beats"
             )
-        if len(score.voices) < len(VOICES):
+        sung = sum(low <= high for low, high in self.music.ranges)
+        if len(score.voices) < sung:
             raise RnnHubError(
-                f"the primer has {len(score.voices)} of {len(VOICES)} voices: give the missing ones, "
+                f"the primer has {len(score.voices)} of {sung} voices: give the missing ones, "
                 "or pass it as melody, to be harmonized"
             )
         following = None if beats is None else beats - score.beats
         return [*self.music.encode(score, following), self.music.ids[beat_word(following)]]
 
-    def _melody(self, score: Score, voice: str) -> Score:
-        """The first voice without rests, equal pitches joined, if the model's voice can sing it."""
+    def _melody(self, score: Score, voice: str, home: int) -> Score:
+        """The first voice without rests, equal pitches joined, if the model's voice can sing it.
+
+        It stands `home` semitones below its true pitch.
+        """
         line = Score(score.voices[:1]).legato()
         if line.beats > MAX_BEATS:
             raise RnnHubError(f"the melody has {line.beats} beats; at most {MAX_BEATS} can be harmonized")
+        if sum(low <= high for low, high in self.music.ranges) == 1:
+            raise RnnHubError("this model writes melodies in one voice and cannot harmonize: use one of chorales")
         low, high = self.music.ranges[VOICES.index(voice)]
         pitches = [note.pitch for note in line.voices[0]]
         if min(pitches) < low or max(pitches) > high:
             raise RnnHubError(
-                f"the melody goes from {min(pitches)} to {max(pitches)}, outside the range of voice {voice}, "
-                f"{low} to {high}: transpose it"
+                f"the melody goes from {min(pitches) + home} to {max(pitches) + home}, outside the range of voice "
+                f"{voice}, {low + home} to {high + home}: transpose it"
             )
         return Score.from_grid(line.grid())
 

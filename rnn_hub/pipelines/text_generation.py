@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from transformers import AutoModelForCausalLM, TextGenerationPipeline
 from transformers.generation.utils import GenerationConfig
 
+from rnn_hub.data.conditions import condition_ids
 from rnn_hub.errors import RnnHubError
 
 
@@ -16,14 +18,27 @@ class ContinuationPipeline(TextGenerationPipeline):
 
     ``pipe("ROMEO:")`` gives ``[{"generated_text": "ROMEO:\\nI will..."}]``, a list of prompts one such list each. Call
     arguments are those of ``TextGenerationPipeline`` and ``generate()``; a language model with conditions takes
-    ``condition_ids`` and ``condition_vector``.
+    ``condition={"sentiment": "positive"}`` (its names are in ``config.condition_labels``), or ``condition_ids`` and
+    ``condition_vector``.
+
+    Raises:
+        RnnHubError: an unknown condition or value, listing the known ones.
     """
 
     auto_model_class = AutoModelForCausalLM
     _default_generation_config = GenerationConfig()
 
-    def __call__(self, inputs: str | Sequence[str], progress: bool = False, **kwargs: Any) -> list:
+    def __call__(
+        self,
+        inputs: str | Sequence[str],
+        progress: bool = False,
+        condition: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> list:
         """Continue a prompt or a list of prompts; a sample needs no progress bar, which other pipelines have."""
+        if condition:
+            ids = condition_ids(self.model.config.condition_labels or {}, condition)
+            kwargs |= {"condition_ids": torch.tensor([ids], device=self.model.device), "batch_size": 1}
         return super().__call__(inputs if isinstance(inputs, str) else list(inputs), **kwargs)
 
     def preprocess(self, prompt_text: str, *args: Any, **kwargs: Any) -> dict[str, Any]:

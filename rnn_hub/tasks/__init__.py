@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: name of a task -> "module:class"; a new task is one file and one line here.
 TASKS: dict[str, str] = {
     "image-to-text": "rnn_hub.tasks.captioning:ImageCaptioningTask",
+    "conditional-text-generation": "rnn_hub.tasks.conditional_text:ConditionalTextTask",
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
     "music-frames-independent": "rnn_hub.tasks.music_frames_independent:IndependentFramesTask",
@@ -21,6 +22,7 @@ TASKS: dict[str, str] = {
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
+    "video-to-text": "rnn_hub.tasks.video_captioning:VideoCaptioningTask",
     "video-classification": "rnn_hub.tasks.video_classification:VideoClassificationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }

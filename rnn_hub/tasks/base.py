@@ -47,7 +47,7 @@ class Task(ABC):
 
     Attributes:
         name: name of the task in recipes and on the command line.
-        columns: fields of the dataset section that name columns, in the order of reading.
+        columns: fields of the dataset section that name columns, in the order of reading; None names no column.
         dataset_section, tokenizer_section: the dataclasses of these sections of a recipe.
         processor_file: by which a folder that holds a whole processor is known.
         model_type: the model that a recipe gets when it names none.
@@ -80,7 +80,7 @@ class Task(ABC):
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
         """Load one split; a split or column that is missing raises an error that lists what exists."""
-        columns = tuple(getattr(dataset, role) for role in self.columns)
+        columns = tuple(column for role in self.columns if (column := getattr(dataset, role)))
         return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
 
     def examples(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: DatasetSection) -> Any:
@@ -95,6 +95,11 @@ class Task(ABC):
         """The network in a few words for the card; ``model`` is the recipe's section."""
         count = model.get("num_layers", 1)
         return f"{count} {str(model.get('cell_type', 'lstm')).upper()} layer{'s' if count > 1 else ''}"
+
+    def pretrained(self, recipe: Mapping[str, Any]) -> str:
+        """What a model of this recipe brings from elsewhere, for the card: the end of "Trained on ..., "."""
+        vectors = (recipe.get("model") or {}).get("word_vectors")
+        return f"with the pretrained word vectors `{vectors}`" if vectors else "and on nothing else"
 
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What a model of this recipe is not fit for, for the card."""

@@ -87,6 +87,22 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
         cell = str(model.get("cell_type", "lstm")).upper()
         return f"{cell} decoder with {model.get('attention_type', 'additive')} attention over the regions of the image"
 
+    def pretrained(self, recipe: Mapping[str, Any]) -> str:
+        """The backbone, and where it comes from."""
+        backbone = recipe["dataset"].get("backbone", LITE0)
+        return f"behind the frozen backbone `{backbone}`{', trained on ImageNet' if backbone == LITE0 else ''}"
+
+    def limits(self, recipe: Mapping[str, Any]) -> str:
+        """What it knows."""
+        return (
+            f"The model knows the {recipe.get('tokenizer', {}).get('vocab_size', CaptionWords.vocab_size)} most "
+            f"frequent words of `{recipe['dataset']['path']}` and describes everything with them: of a picture of "
+            "another kind (a drawing, a text, a face from near, an animal that is no dog) it invents people, dogs and "
+            "grass, as fluently as where it is right. It guesses the sex and the age of people from their looks, as its "
+            "annotators did, reads no text, counts badly and repeats whatever prejudice the data hold. Do not use it to "
+            "judge people, nor in place of a description that someone depends on."
+        )
+
     def build_processor(self, rows: Dataset, dataset: CaptionDataset, tokenizer: CaptionWords) -> CaptionProcessor:
         """The most frequent words, and the backbone's image processor."""
         texts = (caption_text(text) for group in self.references(rows, dataset) for text in group)

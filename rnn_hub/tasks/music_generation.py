@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedMo
 
 import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
-from rnn_hub.data.music import MODES, TONICS, VOICES, Score, complete_grid, estimate_key, key_ids
+from rnn_hub.data.conditions import condition_ids
+from rnn_hub.data.music import MODES, TONICS, VOICES, Score, above_c, complete_grid, conditions, estimate_key
 from rnn_hub.data.music_tokens import MusicProcessor, body_words, music_tokenizer, vocabulary
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
@@ -24,14 +25,28 @@ from rnn_hub.tasks.generation import GenerationTask
 
 SEED = 0
 """Of the pieces that are sampled for measuring."""
-CONDITIONS = {"mode": list(MODES), "tonic": list(TONICS)}
+MARGIN = 6
+"""Semitones that voices in C may go beyond those of the training split."""
+KEY_LABELS = {"mode": list(MODES), "tonic": list(TONICS)}
 
 
 @dataclass
 class VoicesDataset(DatasetSection):
-    """The column of voices: for each sixteenth the pitches of soprano, alto, tenor, bass, without the silent ones."""
+    """The columns of a piece.
+
+    Args:
+        voices: for each sixteenth the pitches of soprano, alto, tenor, bass, without the silent ones.
+        style: the name of the piece's style; None where there is one only.
+        styles: their names; by default those of the training split.
+    """
 
     voices: str = "voices"
+    style: str | None = None
+    styles: list[str] | None = None
+
+    def labels(self) -> dict[str, list[str]]:
+        """The conditions of a model and their values."""
+        return dict(sorted({**KEY_LABELS, **({"style": self.styles} if self.styles else {})}.items()))
 
 
 @dataclass
@@ -40,37 +55,50 @@ class ScoreSection:
 
     Args:
         transpose: in training each piece is moved by up to so many semitones, as far as every voice stays in its range.
+        in_c: instead, the model reads and writes all music in C, and its condition says what C stands for.
     """
 
     transpose: int = 6
+    in_c: bool = False
 
 
-class ChoraleCollator:
-    """Rows of voices -> `input_ids`, `attention_mask`, `labels` (B, T) and `condition_ids` (B, 2): mode and tonic.
+class ScoreCollator:
+    """Rows of voices -> `input_ids`, `attention_mask`, `labels` (B, T) and `condition_ids` (B, conditions).
 
     Args:
         processor: of the scores.
-        column: of the voices.
+        labels: the conditions and their values.
+        voices, style: the columns.
         transpose: the most semitones of a random transposition; 0 for none.
     """
 
-    def __init__(self, processor: MusicProcessor, column: str, transpose: int = 0):
-        self.processor, self.column, self.transpose = processor, column, transpose
+    def __init__(
+        self,
+        processor: MusicProcessor,
+        labels: Mapping[str, Sequence[str]],
+        voices: str = "voices",
+        style: str | None = None,
+        transpose: int = 0,
+    ):
+        self.processor, self.labels, self.transpose = processor, labels, transpose
+        self.voices, self.style = voices, style
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        scores = [self._moved(read_score(row[self.column])) for row in rows]
-        ids = [self.processor.encode(score) for score in scores]
+        scores = [self._moved(read_score(row[self.voices])) for row in rows]
+        styles = [row.get(self.style) if self.style else None for row in rows]
+        told = [conditions(score.key, style) for score, style in zip(scores, styles, strict=True)]
+        ids = [self.processor.encode(score.in_c() if self.processor.in_c else score) for score in scores]
         input_ids = pad_sequences(ids, self.processor.tokenizer.pad_token_id)
         mask = lengths_to_mask(torch.tensor([len(sequence) for sequence in ids]), input_ids.shape[1])
         return {
             "input_ids": input_ids,
             "attention_mask": mask,
             "labels": input_ids.masked_fill(mask == 0, IGNORE_INDEX),
-            "condition_ids": torch.tensor([key_ids(score.key) for score in scores]),
+            "condition_ids": torch.tensor([condition_ids(self.labels, each) for each in told]),
         }
 
     def _moved(self, score: Score) -> Score:
-        if not self.transpose:
+        if not self.transpose or self.processor.in_c:
             return score
         low, high = transpositions(score, self.processor.ranges, self.transpose)
         return score.transposed(int(torch.randint(low, high + 1, ())))
@@ -80,7 +108,7 @@ class MusicGenerationTask(GenerationTask):
     """Four voices, note by note."""
 
     name = "music-generation"
-    columns = ("voices",)
+    columns = ("voices", "style")
     dataset_section: ClassVar[type] = VoicesDataset
     tokenizer_section: ClassVar[type] = ScoreSection
     model_type = "rnn_hub_causal_lm"
@@ -111,28 +139,41 @@ or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid -
     def build_processor(
         self, rows: Dataset, dataset: VoicesDataset, tokenizer: ScoreSection
     ) -> PreTrainedTokenizerBase:
-        """A vocabulary of the pitches that each voice has in the rows, and all between them."""
+        """A vocabulary of the pitches that each voice has in the rows, and all between them.
+
+        In C it reaches `MARGIN` semitones further.
+        """
         ranges = [[128, 0] for _ in VOICES]
         for grid in rows[dataset.voices]:
-            for reach, voice in zip(ranges, read_score(grid, key=False).voices, strict=True):
+            score = read_score(grid, key=tokenizer.in_c)
+            for reach, voice in zip(ranges, (score.in_c() if tokenizer.in_c else score).voices, strict=True):
                 for note in voice:
                     reach[:] = min(reach[0], note.pitch), max(reach[1], note.pitch)
-        return music_tokenizer(vocabulary(ranges, header=False))
+        margin = MARGIN if tokenizer.in_c else 0
+        ranges = [(low - margin, high + margin) if low <= high else (low, high) for low, high in ranges]
+        return music_tokenizer(vocabulary(ranges, header=False), tokenizer.in_c)
 
     def build_collator(
         self, processor: PreTrainedTokenizerBase, dataset: VoicesDataset, tokenizer: ScoreSection, training: bool
     ) -> Callable[[list[dict]], dict]:
         """Scores to padded ids, transposed only in training."""
-        return ChoraleCollator(MusicProcessor(processor), dataset.voices, tokenizer.transpose if training else 0)
+        transpose = tokenizer.transpose if training else 0
+        return ScoreCollator(MusicProcessor(processor), dataset.labels(), dataset.voices, dataset.style, transpose)
+
+    def model_fields(self, rows: Dataset, dataset: VoicesDataset) -> dict[str, Any]:
+        """The conditions; the section keeps the styles too, for the batches."""
+        if dataset.style:
+            dataset.styles = dataset.styles or sorted(set(rows[dataset.style]))
+        return {"condition_labels": dataset.labels()}
 
     def lengths(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: VoicesDataset) -> list[int]:
         """Tokens of each piece."""
-        music = MusicProcessor(processor)
-        return [len(music.encode(read_score(grid, key=False))) for grid in rows[dataset.voices]]
+        return [1 + sum(1 for _ in body_words(read_score(grid, key=False))) for grid in rows[dataset.voices]]
 
-    def inputs(self, rows: Dataset, dataset: VoicesDataset) -> list[list[list[int]]]:
-        """The grids."""
-        return list(rows[dataset.voices])
+    def inputs(self, rows: Dataset, dataset: VoicesDataset) -> list[dict[str, Any]]:
+        """The grid and the style of each piece."""
+        styles = rows[dataset.style] if dataset.style else [None] * len(rows)
+        return [{"voices": grid, "style": style} for grid, style in zip(rows[dataset.voices], styles, strict=True)]
 
     def references(self, rows: Dataset, dataset: VoicesDataset) -> list[str]:
         """The scores in words."""
@@ -150,17 +191,19 @@ or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid -
     ) -> list[dict[str, Any]]:
         """For each piece `nats`, -log p of each of its tokens under its estimated key, and `music`, a piece in words.
 
-        That one is sampled in the same key and length with a seed of its own: the same model gives the same pieces.
+        That one is sampled in the same key, style and length with a seed of its own: the same model gives the same
+        pieces.
         """
-        collate = ChoraleCollator(MusicProcessor(processor), "voices")
-        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
+        collate = ScoreCollator(MusicProcessor(processor), model.config.condition_labels, style="style")
+        scores = [read_score(row["voices"]) for row in inputs]
+        order = sorted(range(len(inputs)), key=lambda index: scores[index].length)
         found: list[dict[str, Any]] = [{} for _ in inputs]
         for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
             chosen = order[start : start + batch_size]
-            batch = {k: v.to(model.device) for k, v in collate([{"voices": inputs[index]} for index in chosen]).items()}
-            scores = [read_score(inputs[index]) for index in chosen]
-            beats = [score.beats for score in scores]
-            pieces = sample(model, processor, [s.key for s in scores], beats, SEED + start, **generation)
+            batch = {k: v.to(model.device) for k, v in collate([inputs[index] for index in chosen]).items()}
+            told = [conditions(scores[index].key, inputs[index].get("style")) for index in chosen]
+            beats = [scores[index].beats for index in chosen]
+            pieces = sample(model, processor, told, beats, SEED + start, **generation)
             for index, nats, piece in zip(chosen, _read(model, batch), pieces, strict=True):
                 found[index] = {"nats": nats, "music": " ".join(body_words(piece))}
         return found
@@ -174,7 +217,7 @@ or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid -
         return Scores({**values, **deviation}, f"{signature}; {details}")
 
     def _config(self, fields: Mapping[str, Any], **ids: Any) -> Any:
-        return super()._config({"condition_labels": CONDITIONS, **fields}, **ids)
+        return super()._config({"condition_labels": KEY_LABELS, **fields}, **ids)
 
 
 def read_score(grid: Sequence[Sequence[int]], key: bool = True) -> Score:
@@ -206,21 +249,27 @@ def _read(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[lis
 def sample(
     model: PreTrainedModel,
     processor: PreTrainedTokenizerBase,
-    keys: Sequence[str],
+    told: Sequence[Mapping[str, str | None]],
     beats: Sequence[int],
     seed: int = SEED,
     **options: Any,
 ) -> list[Score]:
-    """A score in each key, of so many beats, all at once; `options` are those of `generate()`."""
+    """A score under each of several `conditions`, of so many beats, all at once; `options` are of `generate()`."""
     music = MusicProcessor(processor)
-    start = torch.full((len(keys), 1), processor.bos_token_id, device=model.device)
+    start = torch.full((len(told), 1), processor.bos_token_id, device=model.device)
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         sequences = model.generate(
             input_ids=start,
             attention_mask=torch.ones_like(start),
-            condition_ids=torch.tensor([key_ids(key) for key in keys], device=model.device),
+            condition_ids=torch.tensor(
+                [condition_ids(model.config.condition_labels, each) for each in told], device=model.device
+            ),
             logits_processor=LogitsProcessorList([MusicGrammar(music, beats)]),
             **options,
         )
-    return [music.decode(row) for row in sequences.tolist()]
+    scores = [music.decode(row) for row in sequences.tolist()]
+    if music.in_c:
+        homes = [above_c(f"{each['tonic']} {each['mode']}") for each in told]
+        scores = [score.transposed(home) for score, home in zip(scores, homes, strict=True)]
+    return scores

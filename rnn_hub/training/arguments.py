@@ -61,8 +61,8 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         for name in ("tokens_per_batch", "average_checkpoints", "early_stopping_patience", "eval_examples"):
             if getattr(self, name) < 0:
                 raise RnnHubError(f"training.{name} must not be negative, and is {getattr(self, name)}")
-        if self.average_checkpoints and self.save_strategy == "no":
-            raise RnnHubError("training.average_checkpoints needs checkpoints: set training.save_strategy")
+        if self.save_strategy == "no":
+            raise RnnHubError("the model comes from the last checkpoints: set training.save_strategy to epoch or steps")
         if self.early_stopping_patience and self.eval_strategy == "no":
             raise RnnHubError("training.early_stopping_patience needs evaluations: set training.eval_strategy")
         if self.save_total_limit is not None:

@@ -6,7 +6,8 @@ import pytest
 
 from demos import app, captioning
 from tests.demos.test_translation_browser import WAIT, Visitor, driver, pytestmark  # noqa: F401
-from tests.tiny_captions import colour_image, write_captioner
+from tests.tiny_captions import colour_image, write_captioner, write_clip_captioner
+from tests.videos import picture, write_video
 
 
 class Viewer(Visitor):
@@ -21,9 +22,9 @@ class Viewer(Visitor):
         self.find("#picture input[type=file]")[0].send_keys(str(path))
         self.wait("#picture img")
 
-    def describe(self):
+    def describe(self, button="#describe"):
         """The caption, once it stays; or the notice."""
-        self.find("#describe")[0].click()
+        self.find(button)[0].click()
         end = time.monotonic() + WAIT
         while time.monotonic() < end:
             if notice := self.find("#caption-notice .notice"):
@@ -36,7 +37,7 @@ class Viewer(Visitor):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    page = app.build(write_captioner(tmp_path_factory.mktemp("captioners")))
+    page = app.build(write_clip_captioner(write_captioner(tmp_path_factory.mktemp("captioners"))))
     yield app.serve(page, host="127.0.0.1", block=False)
     page.close()
 
@@ -65,8 +66,19 @@ def test_a_text_that_calls_itself_a_picture_gets_one_line(viewer, tmp_path):
     assert not viewer.find(".toast-body.error")
 
 
+def test_an_uploaded_clip_is_described(viewer, tmp_path):
+    path = write_video(tmp_path / "clip.mp4", [picture(number) for number in range(20)])
+    next(tab for tab in viewer.find("[role=tab]") if tab.text == "Clip").click()
+    viewer.wait("#describe-clip")
+    viewer.find("#caption-clip input[type=file]")[0].send_keys(str(path))
+    viewer.wait("#caption-clip video")
+    caption = viewer.describe("#describe-clip")
+    assert len(caption.split()) >= 3
+    assert " ".join(word.text for word in viewer.find("#looks figcaption")) == caption
+
+
 def test_without_a_picture_the_page_asks_for_one(viewer):
-    assert "Choose a picture first" in viewer.describe()
+    assert "Choose a picture or a clip first" in viewer.describe()
 
 
 def test_a_narrow_screen_needs_no_sideways_scrolling(viewer, tmp_path):

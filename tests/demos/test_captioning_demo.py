@@ -11,7 +11,8 @@ from PIL import Image
 from demos import captioning
 from demos.region_plot import looks_html
 from demos.shelf import Shelf
-from tests.tiny_captions import COLOURS, colour_image, write_captioner
+from tests.tiny_captions import COLOURS, colour_image, write_captioner, write_clip_captioner
+from tests.videos import write_video
 
 MODEL = "tiny-captioning"
 
@@ -58,7 +59,10 @@ def test_the_strip_is_bright_where_the_model_looked():
 
 def test_bad_files_give_a_notice(shelf, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
-    for path, message in [(None, "Choose a picture first"), (tmp_path / "text.jpg", "is no image that can be read")]:
+    for path, message in [
+        (None, "Choose a picture or a clip first"),
+        (tmp_path / "text.jpg", "is no image that can be read"),
+    ]:
         (view,) = views(shelf, path)
         assert message in words(view.notice) and not view.caption
 
@@ -68,3 +72,15 @@ def test_the_examples_are_pictures(shelf):
     assert len(examples) >= 3
     for path in examples:
         assert views(shelf, path)[-1].looks
+
+
+def test_a_clip_is_described_over_its_middle_frame(tmp_path):
+    shelf = Shelf(captioning.CLIP_TASK, write_clip_captioner(tmp_path))
+    frames = [np.asarray(colour_image(colour)) for colour in ("red", "green", "blue") for _ in range(5)]
+    path = str(write_video(tmp_path / "clip.mp4", frames))
+    *_, last = captioning.describe(shelf, path, "tiny-clip-captioning", 2, 2)
+    assert last.looks.count("<figure>") == len(last.caption.split()) and len(last.best) == 2
+    assert np.argmax(np.asarray(captioning.middle_frame(path)).mean((0, 1))) == 1
+    (tmp_path / "text.mp4").write_text("no video")
+    (view,) = captioning.describe(shelf, str(tmp_path / "text.mp4"), "tiny-clip-captioning", 2, 2)
+    assert "cannot be read as a video" in words(view.notice)

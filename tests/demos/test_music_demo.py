@@ -24,7 +24,9 @@ def shelf(tmp_path_factory):
 
 
 def play(shelf, action=music.COMPOSE, key="G minor", file=None, beats=12, temperature=0.9, tempo=90, seed=1, **other):
-    return music.compose(shelf, MODEL, action, key, file, beats, temperature, tempo, other.get("with", "piano"), seed)
+    return music.compose(
+        shelf, MODEL, action, key, None, file, beats, temperature, tempo, other.get("with", "piano"), seed
+    )
 
 
 def test_a_piece_is_heard_seen_and_taken_home(shelf) -> None:

@@ -57,5 +57,5 @@ def test_what_a_person_wrote_survives_and_the_generated_part_is_renewed(tmp_path
 def test_a_card_of_every_task_says_how_to_use_the_model(tmp_path, name):
     text = write_card(tmp_path, {"task": name, "name": "some-model", "dataset": {"path": "owner/data"}}, {}).read_text()
     use = text.partition("## Use")[2].partition("## Data")[0]
-    assert "some-model" in use and "{" not in use
+    assert "some-model" in use and "{name}" not in use and "{example}" not in use
     assert "`owner/data`" in text.partition("## Limits")[2]

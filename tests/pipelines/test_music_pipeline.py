@@ -20,12 +20,16 @@ MELODY = Score(((Note(0, 4, 67), Note(4, 2, 69), Note(8, 3, 71), Note(11, 3, 71)
 PRIMER = Score.from_grid([(67, 62, 59, 43)] * 6 + [(69, 62, 60, 48)] * 4, metre="4/4")
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["with rests", "without rests"])
+@pytest.fixture(scope="module", params=["with rests", "without rests", "in C"])
 def pipe(request):
     """An untrained model, which makes the wildest music."""
+    return wild(request.param != "without rests", request.param == "in C")
+
+
+def wild(rests=True, in_c=False, ranges=RANGES, **more):
     torch.manual_seed(0)
-    tokenizer = music_tokenizer(vocabulary(RANGES, rests=request.param, header=False))
-    labels = {"mode": list(MODES), "tonic": list(TONICS)}
+    tokenizer = music_tokenizer(vocabulary(ranges, rests=rests, header=False), in_c)
+    labels = {"mode": list(MODES), "tonic": list(TONICS), **more}
     config = RnnCausalLMConfig(
         vocab_size=len(tokenizer), embedding_size=16, hidden_size=16, condition_labels=labels, initializer_range=1.0
     )
@@ -46,8 +50,9 @@ def test_every_output_is_a_file_of_the_length_asked_for(pipe, beats, temperature
         assert record["music_text"].count("|") == record["score"].beats <= beats
         if not pipe.music.rests:
             assert record["score"].beats == beats
+        home = 6 if pipe.music.in_c else 0
         for voice, (low, high) in zip(record["score"].voices, RANGES, strict=True):
-            assert all(low <= note.pitch <= high for note in voice)
+            assert all(low <= note.pitch - home <= high for note in voice)
 
 
 def test_greedy_search_and_no_length_give_scores_too(pipe) -> None:
@@ -110,6 +115,21 @@ def test_voices_do_not_move_in_parallel_unless_they_may(pipe) -> None:
         records = pipe("C major", beats=40, seed=1, parallels=allowed, num_return_sequences=4)
         counts.append(sum(sum(parallels(np.array(record["score"].grid()))) for record in records))
     assert counts[0] == 0 < counts[1]
+
+
+def test_a_style_is_chosen_and_a_model_of_one_voice_does_not_harmonize(tmp_path) -> None:
+    pipe = wild(ranges=[(60, 81), (128, 0), (128, 0), (128, 0)], style=["jig", "reel"])
+    jig, reel = (pipe("G major", style=style, beats=8, seed=1)["score"] for style in ("jig", "reel"))
+    assert jig != reel and not any(jig.voices[1:])
+    assert pipe("G major", primer=Score(jig.voices[:1], "G major"), beats=12)["score"].head(7) == replace(
+        jig.head(7), tempo=72
+    )
+    with pytest.raises(RnnHubError, match="unknown style 'polka'; the model knows jig, reel"):
+        pipe("G major", style="polka")
+    with pytest.raises(RnnHubError, match="writes melodies in one voice and cannot harmonize"):
+        pipe(melody=MELODY)
+    with pytest.raises(RnnHubError, match="the model knows no style, so it cannot take 'jig'"):
+        wild()("G major", style="jig")
 
 
 def test_sound_is_as_long_as_the_music(pipe) -> None:

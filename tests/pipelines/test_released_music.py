@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from rnn_hub.data.music import Score, complete_grid, estimate_key
+from rnn_hub.data.music import Score, complete_grid, conditions, estimate_key
 from rnn_hub.metrics.music import compare
 from rnn_hub.pipelines import pipeline
 from rnn_hub.tasks import load_task
@@ -37,7 +37,8 @@ def test_a_hundred_chorales_are_within_the_spread_of_the_corpus(data_dir) -> Non
     corpus = [Score.from_grid(complete_grid(grid)) for grid in rows]
     chosen = random.Random(0).sample(corpus, 100)
     model, processor = load_task("music-generation").load_model(str(FOLDER))
-    pieces = sample(model, processor, [estimate_key(score) for score in chosen], [score.beats for score in chosen])
+    told = [conditions(estimate_key(score)) for score in chosen]
+    pieces = sample(model, processor, told, [score.beats for score in chosen])
     table = compare(pieces, corpus)
     for name, row in table.items():
         figures = [row[part] for part in ("mean", "corpus_mean", "corpus_sd", "deviation")]

@@ -11,7 +11,7 @@ from rnn_hub.data.music import Score
 from rnn_hub.data.music_tokens import MusicProcessor, music_tokenizer, vocabulary
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks import load_task
-from rnn_hub.tasks.music_generation import ChoraleCollator, transpositions
+from rnn_hub.tasks.music_generation import KEY_LABELS, ScoreCollator, transpositions
 from rnn_hub.training.recipes import build_recipe
 from rnn_hub.training.run import train
 
@@ -109,7 +109,7 @@ def test_pieces_are_transposed_within_the_ranges_with_their_key() -> None:
     score = Score.from_grid(row["voices"], key="C major")
     assert transpositions(score, ranges, 6) == (-6, 6)
     assert transpositions(score, ranges, 12) == (-9, 6)
-    plain, moved = (ChoraleCollator(music, "voices", most)([row] * 40) for most in (0, 6))
+    plain, moved = (ScoreCollator(music, KEY_LABELS, transpose=most)([row] * 40) for most in (0, 6))
     assert (plain["condition_ids"] == plain["condition_ids"][0]).all()
     assert len(set(moved["condition_ids"][:, 1].tolist())) > 6
     first = int(plain["condition_ids"][0, 1])
@@ -124,4 +124,4 @@ def test_rows_that_are_no_music_are_named(folder) -> None:
     model, processor = task.load_model(str(folder))
     for grid, message in (([[]], "holds no note"), ([[60, 61, 62, 63, 64]], "a step holds 5 pitches")):
         with pytest.raises(RnnHubError, match=message):
-            task.predict(model, processor, [grid])
+            task.predict(model, processor, [{"voices": grid}])

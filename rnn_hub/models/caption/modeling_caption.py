@@ -15,7 +15,7 @@ from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
 
 
 class RnnForCaptioning(RnnForConditionalGeneration):
-    """Writes what an image shows, looking at a region for each word (Xu et al. 2015, "Show, Attend and Tell").
+    """Writes what an image or clip shows, looking at a region for each word (Xu et al. 2015, "Show, Attend and Tell").
 
     The whole image starts the decoder (Vinyals et al. 2015, "Show and Tell"); without attention that is all it sees.
     `generate(pixel_values)` works as of every encoder-decoder; `generate(features=...)` starts from what the backbone
@@ -44,26 +44,35 @@ class RnnForCaptioning(RnnForConditionalGeneration):
         self,
         pixel_values: Tensor | None = None,
         features: Tensor | None = None,
+        clip_values: Tensor | None = None,
+        motion_features: Tensor | None = None,
+        clip_mask: Tensor | None = None,
         encoder_outputs: ModelOutput | tuple[Tensor, ...] | None = None,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput | tuple:
         """Runs backbone and decoder.
 
         Args:
-            pixel_values: images (B, 3, H, W); or features (B, S, C) of their regions; or encoder_outputs.
+            pixel_values, features, clip_values, motion_features, clip_mask: as for `RegionEncoder`; or encoder_outputs,
+                what it returned.
             kwargs: as for `RnnForConditionalGeneration`.
         """
         if encoder_outputs is None:
-            encoder_outputs = self.encoder(pixel_values=pixel_values, features=features)
+            encoder_outputs = self.encoder(pixel_values, features, clip_values, motion_features, clip_mask)
         elif not isinstance(encoder_outputs, ModelOutput):
             encoder_outputs = RnnEncoderOutput(*encoder_outputs)
+        kwargs["attention_mask"] = encoder_outputs.get("mask")
         return super().forward(encoder_outputs=encoder_outputs, **kwargs)
 
     @torch.no_grad()
     def generate(self, inputs: Tensor | None = None, features: Tensor | None = None, **kwargs: Any) -> Any:
-        """As transformers has it, from images (B, 3, H, W), or from features (B, S, C) of their regions."""
+        """As transformers has it, from images (B, 3, H, W), or from features (B, S, C) of their regions.
+
+        Of clips pass `clip_values` or `motion_features` too, and `clip_mask`, as to `forward`.
+        """
         if features is not None:
-            kwargs["encoder_outputs"] = self.encoder(features=features)
+            of_clips = {name: kwargs.pop(name, None) for name in ("clip_values", "motion_features", "clip_mask")}
+            kwargs["encoder_outputs"] = self.encoder(features=features, **of_clips)
         return super().generate(inputs, **kwargs)
 
     def _summary(self, encoder_outputs: ModelOutput, attention_mask: Tensor | None) -> Tensor:
