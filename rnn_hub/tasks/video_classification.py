@@ -113,11 +113,14 @@ command line: `rnn-hub predict {name} clip.mp4`."""
     def network(self, model: Mapping[str, Any]) -> str:
         """What sees the frames, and what reads and pools them."""
         eyes = f"`{model['backbone']}`" if model.get("backbone") else "a small convolutional network"
-        pooling = f"{model.get('pooling', 'attention')} pooling of the frames"
+        kind = model.get("pooling", "attention")
+        pooling = "the last state" if kind == "last" else f"{kind} pooling of the frames"
         if model.get("num_layers") == 0:
             return f"{eyes} and {pooling}"
         ways = "both directions" if model.get("bidirectional", True) else "one direction"
-        return f"{eyes}, {super().network(model)} in {ways} and {pooling}"
+        count, cell = model.get("num_layers", 1), model.get("cell_type", "lstm")
+        layers = f"{count} layer{'s' if count > 1 else ''} of the cell `{cell}`"
+        return f"{eyes}, {layers} in {ways} and {pooling}"
 
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What it knows."""
