@@ -50,7 +50,10 @@ def test_a_recipe_learns_and_leaves_a_folder_that_pipelines_load(folder, base, c
     assert tiny_videos.results(folder)["accuracy"] == 100
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "video_preprocessor_config.json", "recipe.yaml", "README.md"} <= names
-    assert "a small convolutional network, 1 layer of the cell `conv_lstm` in one direction" in (folder / "README.md").read_text()
+    assert (
+        "a small convolutional network, 1 layer of the cell `conv_lstm` in one direction"
+        in (folder / "README.md").read_text()
+    )
     video = str(base / "video_corpus" / "test" / "left" / "2.mp4")
     pipe = rnn_hub.pipeline("video-classification", model=folder)
     assert pipe(video)["label"] == "left"
