@@ -17,6 +17,7 @@ DEMOS: tuple[str, ...] = (
     "demos.entities",
     "demos.captioning",
     "demos.video",
+    "demos.forecasting",
 )
 TITLE = "rnn_hub: recurrent networks at work"
 #: how many visitors compute at once, how many wait in the line, and how large an upload may be

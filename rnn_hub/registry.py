@@ -64,6 +64,11 @@ FAMILIES = (
         },
     ),
     ModelFamily(
+        "rnn_hub_forecast",
+        "rnn_hub.models.forecast.configuration_forecast:RnnForecastConfig",
+        {"AutoModelForTimeSeriesPrediction": ("rnn_hub.models.forecast.modeling_forecast:RnnForTimeSeriesPrediction")},
+    ),
+    ModelFamily(
         "rnn_hub_causal_lm",
         "rnn_hub.models.causal_lm.configuration_causal_lm:RnnCausalLMConfig",
         {"AutoModelForCausalLM": "rnn_hub.models.causal_lm.modeling_causal_lm:RnnForCausalLM"},

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
     command.set_defaults(run="evaluate:evaluate")
 
-    command = commands.add_parser("predict", help="run a model on text or files, or let it write music")
+    command = commands.add_parser("predict", help="run a model on text, files or a table, or let it write music")
     command.add_argument("model", help="a model folder or a name on the Hub")
     command.add_argument(
         "input", nargs="*", help="text, one file with a text a line, or images; standard input if absent"
@@ -65,8 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--condition", action="append", metavar="NAME=VALUE", help="of a model that writes text under a condition"
     )
     music = command.add_argument_group("music", "the input is a key, such as 'G minor'")
-    music.add_argument("--output", action="append", help="write .mid, .wav, .png or .musicxml (may be repeated)")
     music.add_argument("--style", help="of a model that knows several")
+    music.add_argument("--output", action="append", help="write .mid, .wav, .png or .musicxml, or a forecast as .csv")
     music.add_argument("--beats", type=int, help="length in quarter notes (default: 64)")
     music.add_argument("--primer", help="a MIDI or MusicXML file to continue")
     music.add_argument("--melody", help="a MIDI or MusicXML file to harmonize")
@@ -74,7 +74,15 @@ def build_parser() -> argparse.ArgumentParser:
     music.add_argument("--tempo", type=int, help="quarter notes a minute")
     music.add_argument("--instrument", help="organ, piano, strings or choir (default: organ)")
     music.add_argument("--temperature", type=float, help="above 0; lower is more predictable")
-    music.add_argument("--seed", type=int, help="the same seed gives the same music")
+    music.add_argument("--seed", type=int, help="the same seed gives the same music, or samples")
+    series = command.add_argument_group("forecasting", "the input is a table: CSV or JSON")
+    series.add_argument(
+        "--input", dest="table", metavar="FILE", help="a table with a column of dates and one of values"
+    )
+    series.add_argument("--horizon", type=int, help="steps to forecast (default: the model's)")
+    series.add_argument("--date", help="name of the column of dates (default: found)")
+    series.add_argument("--value", help="name of the column of values (default: found)")
+    series.add_argument("--plot", help="draw history and forecast to this .png, .svg or .pdf")
     command.set_defaults(run="predict:predict")
 
     command = commands.add_parser("backbone", help="write EfficientNet-Lite0 with its ImageNet weights")

@@ -1,4 +1,7 @@
-"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), for each line, or file."""
+"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), for each line, or file.
+
+Models of music and of time series have commands of their own: ``rnn_hub.cli.music``, ``rnn_hub.cli.forecast``.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,6 @@ def predict(options: argparse.Namespace) -> None:
 
     With ``--n-best N`` N samples, or N lines of score, tab and text, of a search or of labels.
     """
-    task = read_recipe(options.model).get("task", "translation")
-    if not options.input and (options.melody or options.primer):
-        texts = []
-    else:
-        texts = read_files(options.input) if task in FILE_TASKS else read_inputs(options.input)
     if options.n_best < 1:
         raise RnnHubError(f"--n-best must be at least 1, not {options.n_best}")
     if options.batch_size < 1:
@@ -33,6 +31,18 @@ def predict(options: argparse.Namespace) -> None:
     log_to_stderr()
     from rnn_hub.pipelines import pipeline
 
+    task = read_recipe(options.model).get("task", "translation")
+    if task == "forecasting":
+        from rnn_hub.cli.forecast import write_forecast
+
+        write_forecast(pipeline(task, model=options.model, device=options.device), _table(options), options)
+        return
+    if options.table:
+        raise RnnHubError(f"--input is for models that forecast, and this one does {task}: leave it out")
+    if not options.input and (options.melody or options.primer):
+        texts = []
+    else:
+        texts = read_files(options.input) if task in FILE_TASKS else read_inputs(options.input)
     pipe = pipeline(task, model=options.model, device=options.device)
     if options.int8:
         decode_in_int8(pipe.model)
@@ -81,6 +91,14 @@ def read_conditions(texts: list[str], task: str) -> dict[str, str]:
         if "=" not in text:
             raise RnnHubError(f"--condition {text!r}: write NAME=VALUE, such as sentiment=positive")
     return dict(text.split("=", 1) for text in texts)
+
+
+def _table(options: argparse.Namespace) -> str | None:
+    """The file of a table: --input, or the one argument."""
+    files = [*([options.table] if options.table else []), *options.input]
+    if len(files) > 1:
+        raise RnnHubError(f"give one table, not {len(files)}: {', '.join(files)}")
+    return files[0] if files else None
 
 
 def read_inputs(words: list[str]) -> list[str]:

@@ -26,8 +26,15 @@ METRICS = {
     "chrf": "rnn_hub.metrics.translation:Chrf",
     "cider_d": "rnn_hub.metrics.captions:CiderD",
     "confusion_matrix": "rnn_hub.metrics.classification:ConfusionMatrix",
+    "corr": "rnn_hub.metrics.forecasting:Corr",
+    "coverage": "rnn_hub.metrics.forecasting:Coverage",
+    "crps": "rnn_hub.metrics.forecasting:Crps",
+    "directional_accuracy": "rnn_hub.metrics.forecasting:DirectionalAccuracy",
     "entity_f1": "rnn_hub.metrics.classification:EntityF1",
     "macro_f1": "rnn_hub.metrics.classification:MacroF1",
+    "mae": "rnn_hub.metrics.forecasting:Mae",
+    "mase": "rnn_hub.metrics.forecasting:Mase",
+    "mse": "rnn_hub.metrics.forecasting:Mse",
     "music_deviation": "rnn_hub.metrics.music:MusicDeviation",
     "nll": "rnn_hub.metrics.language_modeling:Nll",
     "nll_frame": "rnn_hub.metrics.music:NllFrame",
@@ -36,6 +43,9 @@ METRICS = {
     "perplexity": "rnn_hub.metrics.language_modeling:Perplexity",
     "rouge_l": "rnn_hub.metrics.captions:RougeL",
     "root_accuracy": "rnn_hub.metrics.trees:RootAccuracy",
+    "rse": "rnn_hub.metrics.forecasting:Rse",
+    "smape": "rnn_hub.metrics.forecasting:Smape",
+    "weighted_quantile_loss": "rnn_hub.metrics.forecasting:WeightedQuantileLoss",
 }
 #: how the names of metrics are written on a card
 TITLES = {
@@ -61,6 +71,16 @@ TITLES = {
     "nll_frame": "nats a frame",
     "nll_step": "nats a sixteenth",
     "perplexity": "perplexity",
+    "corr": "correlation",
+    "coverage": "coverage of the 80 % interval, %",
+    "crps": "CRPS",
+    "directional_accuracy": "right directions, %",
+    "mae": "MAE",
+    "mase": "MASE",
+    "mse": "MSE",
+    "rse": "RSE",
+    "smape": "sMAPE, %",
+    "weighted_quantile_loss": "weighted quantile loss",
 }
 
 

@@ -1,4 +1,4 @@
-"""Metrics of labels, from 0 to 100: accuracy, the mean F1 of the classes, the F1 of entities; and which are confused."""
+"""Metrics of labels, from 0 to 100: accuracy, mean F1 of the classes, F1 of entities; and which are confused."""
 
 from collections.abc import Sequence
 from importlib.metadata import version

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 PIPELINES: dict[str, str] = {
     "image-to-text": "rnn_hub.pipelines.captioning:ImageToTextPipeline",
     "conditional-text-generation": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
+    "forecasting": "rnn_hub.pipelines.forecasting:ForecastingPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
@@ -29,7 +30,8 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     Args:
         task: a name in ``PIPELINES``.
-        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer`` or processor too).
+        model: a folder, a Hub name, or a loaded model (then give its ``tokenizer``, or
+            under that name its processor, too).
         device: such as "cpu" or "cuda"; the default is transformers' own.
         kwargs: defaults of each call, such as ``num_beams``.
 
@@ -42,6 +44,8 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     module, _, name = PIPELINES[task].partition(":")
     cls = getattr(importlib.import_module(module), name)
+    parts = (name for name in ("video_processor", "feature_extractor") if getattr(cls, f"_load_{name}"))
+    part = next(parts, "tokenizer")
     if isinstance(model, str) or hasattr(model, "__fspath__"):
         from transformers import AutoProcessor, AutoTokenizer
 
@@ -52,11 +56,9 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
         model, loaded = load_pretrained(cls.auto_model_class, str(model), processor_class)
         tokenizer = tokenizer or loaded
     if tokenizer is None:
-        raise RnnHubError(f"pipeline({task!r}) needs a tokenizer beside a loaded model")
-    if cls._load_video_processor:
-        return cls(model=model, video_processor=tokenizer, device=device, task=task, **kwargs)
+        raise RnnHubError(f"pipeline({task!r}) needs a {part} beside a loaded model")
     if cls._load_processor:
         kwargs["processor"] = tokenizer
     if cls._load_image_processor:
         kwargs["image_processor"], tokenizer = tokenizer.image_processor, tokenizer.tokenizer
-    return cls(model=model, tokenizer=tokenizer, device=device, task=task, **kwargs)
+    return cls(model=model, device=device, task=task, **{part: tokenizer}, **kwargs)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoTokenizer, PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
 
@@ -16,9 +16,7 @@ logger = logging.getLogger(__name__)
 _NEEDED = ("config.json", "model.safetensors")
 
 
-def load_pretrained(
-    auto_class: Any, model: str, processor_class: Any = AutoTokenizer
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase | ProcessorMixin]:
+def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoTokenizer) -> tuple[PreTrainedModel, Any]:
     """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
     Weights are read from safetensors only. A ``processor_class`` of ``AutoProcessor`` gives a processor with a
@@ -50,6 +48,8 @@ def _files(processor_class: Any) -> tuple[str, ...]:
     """The files that a processor is loaded from."""
     if hasattr(processor_class, "get_video_processor_dict"):
         return ("video_preprocessor_config.json",)
+    if hasattr(processor_class, "get_feature_extractor_dict"):
+        return ("preprocessor_config.json",)
     return ("tokenizer.json",) if processor_class is AutoTokenizer else ("tokenizer.json", "processor_config.json")
 
 

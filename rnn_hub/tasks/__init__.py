@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "image-to-text": "rnn_hub.tasks.captioning:ImageCaptioningTask",
     "conditional-text-generation": "rnn_hub.tasks.conditional_text:ConditionalTextTask",
+    "forecasting": "rnn_hub.tasks.forecasting:ForecastingTask",
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
     "music-frames-independent": "rnn_hub.tasks.music_frames_independent:IndependentFramesTask",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 from datasets import Dataset
@@ -55,6 +56,8 @@ class Task(ABC):
         main_metric: the metric that selects a checkpoint; higher is better where ``greater_is_better``.
         rows_are_independent: whether a row is predicted the same whatever stands before it, so that several processes
             may share the rows.
+        processor_file: the file that tells that a folder holds the processor.
+        label_names: the inputs of a model that are not its inputs but what it learns.
         demo: module of the Gradio demo.
         usage: how a model is used, in Markdown for its card; `{name}` is the model, `{example}` a sentence.
         pipeline_tag: the Hub's name of the task, where it is not `name`.
@@ -72,6 +75,8 @@ class Task(ABC):
     main_metric: ClassVar[str]
     greater_is_better: ClassVar[bool] = True
     rows_are_independent: ClassVar[bool] = True
+    processor_file: ClassVar[str] = "tokenizer.json"
+    label_names: ClassVar[tuple[str, ...]] = ("labels",)
     demo: ClassVar[str | None] = None
     usage: ClassVar[str]
     pipeline_tag: ClassVar[str | None] = None
@@ -115,8 +120,8 @@ class Task(ABC):
     def build_processor(self, rows: Dataset, dataset: DatasetSection, tokenizer: Any) -> PreTrainedTokenizerBase:
         """Train the tokenizer on the rows of the training split."""
 
-    def load_processor(self, folder: Any) -> Any:
-        """Load what ``build_processor`` made and saved."""
+    def load_processor(self, folder: str | Path) -> Any:
+        """The processor that `build_processor` made, from a folder."""
         return AutoTokenizer.from_pretrained(folder)
 
     @abstractmethod

@@ -122,6 +122,11 @@ command line: `rnn-hub predict {name} clip.mp4`."""
         layers = f"{count} layer{'s' if count > 1 else ''} of the cell `{cell}`"
         return f"{eyes}, {layers} in {ways} and {pooling}"
 
+    def pretrained(self, recipe: Mapping[str, Any]) -> str:
+        """The network that sees the frames, where it comes from elsewhere."""
+        backbone = (recipe.get("model") or {}).get("backbone")
+        return f"behind the pretrained `{backbone}` (ImageNet)" if backbone else super().pretrained(recipe)
+
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What it knows."""
         return (

@@ -46,6 +46,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     arguments = build_arguments(
         recipe.training, output_dir, recipe.seed, recipe.task.main_metric, recipe.task.greater_is_better
     )
+    arguments.label_names = list(recipe.task.label_names)
     with arguments.main_process_first(desc="preparing the run folder"):
         if arguments.process_index == 0:
             _open_folder(recipe, arguments)
@@ -53,7 +54,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     validation = None
     if arguments.eval_strategy != "no":
         validation = recipe.task.load(recipe.dataset, require_split(recipe.dataset, "validation"))
-    with arguments.main_process_first(desc="training the tokenizer"):
+    with arguments.main_process_first(desc="preparing the processor"):
         processor = _processor(recipe, rows)
     set_seed(recipe.seed)
     torch.set_flush_denormal(True)  # denormal gradients take a CPU ten times as long and change nothing

@@ -1,0 +1,1 @@
+"""The forecast family: the next values of a time series, each with its distribution."""
