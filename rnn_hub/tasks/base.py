@@ -50,7 +50,6 @@ class Task(ABC):
         name: name of the task in recipes and on the command line.
         columns: fields of the dataset section that name columns, in the order of reading; None names no column.
         dataset_section, tokenizer_section: the dataclasses of these sections of a recipe.
-        processor_file: by which a folder that holds a whole processor is known.
         model_type: the model that a recipe gets when it names none.
         generation: defaults of generation, over which a recipe's section goes.
         main_metric: the metric that selects a checkpoint; higher is better where ``greater_is_better``.
@@ -69,7 +68,6 @@ class Task(ABC):
     columns: ClassVar[tuple[str, ...]]
     dataset_section: ClassVar[type[DatasetSection]] = DatasetSection
     tokenizer_section: ClassVar[type]
-    processor_file: ClassVar[str] = "tokenizer.json"
     model_type: ClassVar[str]
     generation: ClassVar[dict[str, Any]] = {}
     main_metric: ClassVar[str]
