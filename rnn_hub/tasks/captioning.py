@@ -67,7 +67,6 @@ class ImageCaptioningTask(GenerationTask):
     metrics: ClassVar[tuple[str, ...]] = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "caption_chrf")
     main_metric = "bleu_4"
     unit = "images"
-    failures = "it names things that are not there"
     usage = """```python
 import rnn_hub
 
