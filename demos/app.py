@@ -15,6 +15,8 @@ DEMOS: tuple[str, ...] = (
     "demos.music",
     "demos.sentiment",
     "demos.entities",
+    "demos.captioning",
+    "demos.video",
     "demos.forecasting",
 )
 TITLE = "rnn_hub: recurrent networks at work"

@@ -56,6 +56,10 @@ class RnnPreTrainedModel(PreTrainedModel):
         elif isinstance(module, WordTable):
             init.ones_(module.starts)
             init.zeros_(module.characters)
+        elif isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
         elif isinstance(module, nn.Linear | nn.Conv1d):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:

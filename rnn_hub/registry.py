@@ -20,11 +20,15 @@ class ModelFamily(NamedTuple):
         model_type: the name in a configuration, with our prefix.
         config: the configuration.
         models: for each Auto class, the model that it loads.
+        processor: what `AutoProcessor` loads, where that is more than a tokenizer.
+        video_processor: what `AutoVideoProcessor` loads.
     """
 
     model_type: str
     config: str
     models: dict[str, str]
+    processor: str | None = None
+    video_processor: str | None = None
 
 
 FAMILIES = (
@@ -37,6 +41,12 @@ FAMILIES = (
         "rnn_hub_seq2seq",
         "rnn_hub.models.seq2seq.configuration_seq2seq:RnnSeq2SeqConfig",
         {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
+    ),
+    ModelFamily(
+        "rnn_hub_caption",
+        "rnn_hub.models.caption.configuration_caption:RnnCaptionConfig",
+        {"AutoModelForImageTextToText": "rnn_hub.models.caption.modeling_caption:RnnForCaptioning"},
+        "rnn_hub.models.caption.processing_caption:CaptionProcessor",
     ),
     ModelFamily(
         "rnn_hub_tree",
@@ -67,6 +77,12 @@ FAMILIES = (
         "rnn_hub_frames",
         "rnn_hub.models.frames.configuration_frames:RnnFramesConfig",
         {"AutoModelForCausalLM": "rnn_hub.models.frames.modeling_frames:RnnForFrames"},
+    ),
+    ModelFamily(
+        "rnn_hub_vision",
+        "rnn_hub.models.vision.configuration_vision:RnnVisionConfig",
+        {"AutoModelForVideoClassification": "rnn_hub.models.vision.modeling_vision:RnnForVideoClassification"},
+        video_processor="rnn_hub.models.vision.video_processing_vision:RnnVideoProcessor",
     ),
 )
 
@@ -101,14 +117,33 @@ def register_models() -> None:
             load(f"transformers:{auto_class}").register(load(family.config), load(model))
 
 
+def register_video_processors() -> None:
+    """Adds our video processors to `AutoVideoProcessor`."""
+    from transformers.models.auto.video_processing_auto import AutoVideoProcessor  # elsewhere it asks for torchvision
+
+    for family in FAMILIES:
+        if family.video_processor is not None:
+            AutoVideoProcessor.register(load(family.config), load(family.video_processor), exist_ok=True)
+
+
+def register_processors() -> None:
+    """Adds our processors to `AutoProcessor`."""
+    for family in FAMILIES:
+        if family.processor is not None:
+            load("transformers:AutoProcessor").register(load(family.config), load(family.processor))
+
+
 def register_pipelines() -> None:
     """Adds our pipelines, which register themselves, to those of transformers."""
-    importlib.import_module("rnn_hub.pipelines.translation")
+    for name in ("translation", "captioning"):
+        importlib.import_module(f"rnn_hub.pipelines.{name}")
 
 
 HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
+    "transformers.models.auto.video_processing_auto": register_video_processors,
+    "transformers.models.auto.processing_auto": register_processors,
     "transformers.pipelines": register_pipelines,
 }
 

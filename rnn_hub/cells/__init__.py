@@ -1,6 +1,7 @@
 """Cells: what one step computes. Each file holds one cell; importing this package registers them all."""
 
 from rnn_hub.cells.base import CELLS, Cell, State, get_cell, register_cell
+from rnn_hub.cells.conv_lstm import ConvLSTMCell
 from rnn_hub.cells.elman import ElmanReluCell, ElmanTanhCell
 from rnn_hub.cells.gru import GRUCell
 from rnn_hub.cells.ind_rnn import IndRNNCell
@@ -21,6 +22,7 @@ __all__ = [
     "BinaryLSTMCell",
     "Cell",
     "ChildSumLSTMCell",
+    "ConvLSTMCell",
     "ElmanReluCell",
     "ElmanTanhCell",
     "GRUCell",

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 def scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) -> "tuple[Tensor, State]":
     """Runs `cell.step` over time. Shapes as in `Cell.scan`; no branch depends on data, so it can be traced."""
     if x.shape[1] == 0:
-        return state[0].new_zeros(x.shape[0], 0, state[0].shape[-1], dtype=output_dtype(x, state[0])), state
+        return state[0].new_zeros(x.shape[0], 0, *state[0].shape[1:], dtype=output_dtype(x, state[0])), state
     if mask is not None:
         mask = mask.bool()
-        x = torch.where(mask.view(*mask.shape, *[1] * (x.dim() - 2)), x, 0)
+        x = torch.where(spread(mask, x), x, 0)
     steps = zip(*(projected.unbind(1) for projected in cell.project(x, state)), strict=True)
     outputs = []
     for t, inputs in enumerate(steps):
@@ -24,7 +24,7 @@ def scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) -> 
             state = after
         else:
             state = freeze(mask[:, t], after, state)
-            output = torch.where(mask[:, t, None], output, 0)
+            output = torch.where(spread(mask[:, t], output), output, 0)
         outputs.append(output)
     return torch.stack(outputs, dim=1).to(output_dtype(x, outputs[0])), state
 
@@ -34,11 +34,14 @@ def output_dtype(x: Tensor, output: Tensor) -> torch.dtype:
     return x.dtype if x.is_floating_point() else output.dtype
 
 
+def spread(mask: Tensor, x: Tensor) -> Tensor:
+    """The mask with further axes of 1, so that it multiplies x, whose first axes it has."""
+    return mask.view(*mask.shape, *[1] * (x.dim() - mask.dim()))
+
+
 def freeze(keep: Tensor, after: "State", before: "State") -> "State":
     """Takes the new state where `keep` (B,) is true, and the old one elsewhere."""
-    return tuple(
-        torch.where(keep.view(-1, *[1] * (new.dim() - 1)), new, old) for new, old in zip(after, before, strict=True)
-    )
+    return tuple(torch.where(spread(keep, new), new, old) for new, old in zip(after, before, strict=True))
 
 
 def last_real(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -50,9 +50,11 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
     command.set_defaults(run="evaluate:evaluate")
 
-    command = commands.add_parser("predict", help="run a model on text or a table, or let it write music")
+    command = commands.add_parser("predict", help="run a model on text, files or a table, or let it write music")
     command.add_argument("model", help="a model folder or a name on the Hub")
-    command.add_argument("input", nargs="*", help="text, or one file with a text a line; standard input if absent")
+    command.add_argument(
+        "input", nargs="*", help="text, one file with a text a line, or images; standard input if absent"
+    )
     command.add_argument("--num-beams", type=int, help="beams (default: the model's generation config)")
     command.add_argument("--n-best", type=int, default=1, help="print the N best with their scores")
     command.add_argument("--batch-size", type=int, default=32, help="texts a batch (default: 32)")
@@ -82,6 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
     series.add_argument("--value", help="name of the column of values (default: found)")
     series.add_argument("--plot", help="draw history and forecast to this .png, .svg or .pdf")
     command.set_defaults(run="predict:predict")
+
+    command = commands.add_parser("backbone", help="write EfficientNet-Lite0 with its ImageNet weights")
+    command.add_argument("folder", help="where the checkpoint goes")
+    command.set_defaults(run="backbone:backbone")
 
     command = commands.add_parser("bench", help="run the benchmarks of a checkout and print one table")
     command.add_argument("names", nargs="*", metavar="NAME", help="some of tests/benchmarks (default: all)")

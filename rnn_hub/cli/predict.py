@@ -1,4 +1,4 @@
-"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), or for each line.
+"""``rnn-hub predict MODEL "text"``: the output for a text (its translation, its label, ...), for each line, or file.
 
 Models of music and of time series have commands of their own: ``rnn_hub.cli.music``, ``rnn_hub.cli.forecast``.
 """
@@ -13,6 +13,9 @@ from pathlib import Path
 from rnn_hub.cli.console import log_to_stderr, quiet
 from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
 from rnn_hub.errors import RnnHubError
+
+#: tasks whose inputs are files, named one by one
+FILE_TASKS = ("image-to-text", "video-classification", "video-to-text")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -36,7 +39,10 @@ def predict(options: argparse.Namespace) -> None:
         return
     if options.table:
         raise RnnHubError(f"--input is for models that forecast, and this one does {task}: leave it out")
-    texts = [] if not options.input and (options.melody or options.primer) else read_inputs(options.input)
+    if not options.input and (options.melody or options.primer):
+        texts = []
+    else:
+        texts = read_files(options.input) if task in FILE_TASKS else read_inputs(options.input)
     pipe = pipeline(task, model=options.model, device=options.device)
     if options.int8:
         decode_in_int8(pipe.model)
@@ -48,7 +54,7 @@ def predict(options: argparse.Namespace) -> None:
     arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
     if options.condition:
         arguments["condition"] = read_conditions(options.condition, task)
-    if options.n_best > 1 and task == "text-classification":
+    if options.n_best > 1 and task in ("text-classification", "video-classification"):
         arguments["top_k"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
         raise RnnHubError(f"--n-best: a model of {task} gives one answer: leave it out")
@@ -67,6 +73,14 @@ def predict(options: argparse.Namespace) -> None:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
                 text = next(value for name, value in record.items() if name.endswith("_text") or name == "label")
                 print(f"{score}{text}", flush=True)
+
+
+def read_files(words: list[str]) -> list[str]:
+    """The names of files, or of folders of frames: each argument, or each line of standard input."""
+    names = words if words and words != ["-"] else sys.stdin.read().splitlines()
+    if missing := next((name for name in names if not Path(name).exists()), None):
+        raise RnnHubError(f"there is no file {missing!r}")
+    return names
 
 
 def read_conditions(texts: list[str], task: str) -> dict[str, str]:

@@ -116,21 +116,14 @@ def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     columns = recipe["dataset"]
     direction = f", {columns['source']} to {columns['target']}" if {"source", "target"} <= columns.keys() else ""
     network = load_task(recipe["task"]).network(recipe.get("model") or {})
-    count = results.get("parameters")
-    size = (
-        f", {count / 1e6:.1f} million parameters"
-        if count and count >= 1e5
-        else f", {count:,} parameters"
-        if count
-        else ""
-    )
+    count = results.get("parameters") or 0
+    size = f", {count / 1e6:.1f} million parameters" if count >= 1e5 else f", {count:,} parameters" if count else ""
     return f"A recurrent model for {recipe['task']}{direction}: {network}{size}."
 
 
 def _data(recipe: Mapping[str, Any]) -> str:
     dataset = recipe["dataset"]
-    vectors = (recipe.get("model") or {}).get("word_vectors")
-    rest = f"with the pretrained word vectors `{vectors}`" if vectors else "and on nothing else"
+    rest = load_task(recipe["task"]).pretrained(recipe)
     lines = [f"Trained on the split `{dataset.get('train', 'train')}` of `{dataset['path']}`, {rest}."]
     if dataset.get("license"):
         lines.append(f"Licence of the data: {dataset['license']}.")

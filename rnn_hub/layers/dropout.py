@@ -31,12 +31,13 @@ class SequenceDropout(nn.Module):
         return F.dropout(like.new_ones(batch_size, 1, size), self.p)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> (B, T, D), with the mask that `draw` returned, if there is one."""
+        """(B, T, ..., D) -> the same shape, with the mask that `draw` returned, if there is one."""
         if not self.training or self.p == 0:
             return x
         if not self.variational:
             return fused.dropout(x, self.p)
-        return x * (self.draw(x.shape[0], x.shape[2], x) if mask is None else mask)
+        mask = self.draw(x.shape[0], x.shape[-1], x) if mask is None else mask
+        return x * mask.view(*mask.shape[:2], *[1] * (x.dim() - 3), mask.shape[2])
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

@@ -58,6 +58,34 @@ class Pooling(nn.Module):
         weights = torch.softmax(energy, dim=-1, dtype=torch.promote_types(energy.dtype, torch.float32))
         return (weights.to(states.dtype) @ states).flatten(1), weights
 
+    def add(self, pooled: tuple[Tensor, ...] | None, state: Tensor, last: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Pools one state more than before, where states come one at a time and forwards only.
+
+        Args:
+            pooled: what the call before returned second; None at first.
+            state: (B, D); last: (B, last_size).
+
+        Returns:
+            (B, output_size), as `forward` gives it for all states so far, and what the next call needs.
+        """
+        if self.kind == "last":
+            return last, ()
+        if self.kind == "max":
+            best = state if pooled is None else torch.maximum(pooled[0], state)
+            return best, (best,)
+        if self.kind == "mean":
+            weights, energy = state.new_ones(len(state), 1), state.new_zeros(len(state), 1)
+        else:
+            energy = self.hops(torch.tanh(self.hidden(state)))
+            weights = torch.ones_like(energy)
+        terms = weights[..., None] * state[:, None]
+        if pooled is not None:  # sums of exp(energy - largest energy so far)
+            total, count, largest = pooled
+            top = torch.maximum(largest, energy)
+            old, new = (largest - top).exp(), (energy - top).exp()
+            terms, weights, energy = total * old[..., None] + terms * new[..., None], count * old + weights * new, top
+        return (terms / weights[..., None]).flatten(1), (terms, weights, energy)
+
 
 def hop_overlap(weights: Tensor) -> Tensor:
     """||A A^T - I||^2 (Frobenius), the mean over the batch: how much hops (B, r, T) look at the same places (Lin et al.

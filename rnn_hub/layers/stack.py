@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rnn_hub.cells import Cell, State, ZoneoutCell, get_cell
 from rnn_hub.cells.int8 import Int8Step
+from rnn_hub.cells.scan import spread
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.unroll import dynamic_rnn, static_rnn
 
@@ -187,17 +188,17 @@ class RnnStack(nn.Module):
         """Runs all layers.
 
         Args:
-            x: (B, T, input_size).
+            x: (B, T, input_size), or of a cell over feature maps (B, T, h, w, input_size).
             mask: (B, T), 1 at real positions; padding, left or right, changes no output, state or gradient.
             state: the state before the first step, as returned by an earlier call.
             noise: what `draw_noise` returned, to keep one dropout over several calls.
 
         Returns:
-            outputs (B, T, output_size), 0 at padding, and the state after the last real step.
+            outputs (B, T, ..., output_size), 0 at padding, and the state after the last real step.
         """
         state = self.init_state(x.shape[0], x) if state is None else state
         if self.residual and mask is not None:
-            x = torch.where(mask[..., None].bool(), x, 0)
+            x = torch.where(spread(mask, x).bool(), x, 0)
         after: list[State] = []
         width = len(self.directions)
         for layer in range(self.num_layers):
@@ -259,7 +260,7 @@ class RnnStack(nn.Module):
         y = torch.cat(outputs, dim=-1) if self.merge == "concat" else sum(outputs)
         if self.norms:
             y = self.norms[layer](y)
-            y = y if mask is None else y * mask[..., None].to(y.dtype)
+            y = y if mask is None else y * spread(mask, y).to(y.dtype)
         return y, tuple(states)
 
     def _unroll(self, cell: Cell, x: Tensor, mask: Tensor | None, state: State) -> tuple[Tensor, State]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rnn_hub.cells import Cell
-from rnn_hub.cells.scan import output_dtype, scan_steps
+from rnn_hub.cells.scan import output_dtype, scan_steps, spread
 
 if TYPE_CHECKING:
     from rnn_hub.cells import State
@@ -107,7 +107,7 @@ def _active_rows(step: Cell | Step, x: Tensor, mask: Tensor, state: "State") -> 
     place = torch.argsort(mask[rows].logical_not().byte(), dim=1, stable=True)
     active = [int(n) for n in (lengths[:, None] > torch.arange(x.shape[1], device=x.device)).sum(dim=0) if n > 0]
     place = place[:, : max(len(active), 1)]
-    x = x[rows].take_along_dim(place.view(*place.shape, *[1] * (x.dim() - 2)), dim=1)
+    x = x[rows].take_along_dim(spread(place, x), dim=1)
     state = tuple(part[rows] for part in state)
     inputs = zip(*(part.unbind(1) for part in cell.project(x, state)), strict=True)
     outputs, finished = [], []
@@ -116,12 +116,12 @@ def _active_rows(step: Cell | Step, x: Tensor, mask: Tensor, state: "State") -> 
             finished.append(tuple(part[n:] for part in state))
             state = tuple(part[:n] for part in state)
         output, state = cell.step(tuple(part[:n] for part in step_inputs), state)
-        outputs.append(F.pad(output, (0, 0, 0, x.shape[0] - n)))
+        outputs.append(F.pad(output, (0, 0) * (output.dim() - 1) + (0, x.shape[0] - n)))
     state = tuple(torch.cat(parts) for parts in zip(state, *reversed(finished), strict=True))
     unsort = rows.argsort()
     state = tuple(part[unsort] for part in state)
     if not outputs:
-        return state[0].new_zeros(*mask.shape, state[0].shape[-1], dtype=output_dtype(x, state[0])), state
+        return state[0].new_zeros(*mask.shape, *state[0].shape[1:], dtype=output_dtype(x, state[0])), state
     stacked = torch.stack(outputs, dim=1).to(output_dtype(x, outputs[0]))
-    result = stacked.new_zeros(*mask.shape, stacked.shape[-1])
-    return result.scatter(1, place[..., None].expand_as(stacked), stacked)[unsort], state
+    result = stacked.new_zeros(*mask.shape, *stacked.shape[2:])
+    return result.scatter(1, spread(place, stacked).expand_as(stacked), stacked)[unsort], state

@@ -1,4 +1,4 @@
-"""Metrics of labels, all from 0 to 100: accuracy, the mean F1 of the classes, the F1 of entities."""
+"""Metrics of labels, from 0 to 100: accuracy, mean F1 of the classes, F1 of entities; and which are confused."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -43,6 +43,19 @@ class MacroF1(LabelMetric):
 
         score = f1_score(references, predictions, average="macro", zero_division=0)
         return {self.name: 100 * float(score), "signature": f"average:macro|scikit-learn:{version('scikit-learn')}"}
+
+
+class ConfusionMatrix(LabelMetric):
+    """How often each label (a row) was called each (a column), in the order of ``labels``, which occur in either."""
+
+    name = "confusion_matrix"
+
+    def _compute(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        from sklearn.metrics import confusion_matrix
+
+        labels = sorted({*predictions, *references})
+        counts = confusion_matrix(references, predictions, labels=labels).tolist()
+        return {self.name: counts, "labels": labels, "signature": f"scikit-learn:{version('scikit-learn')}"}
 
 
 class EntityF1(OfflineMetric):

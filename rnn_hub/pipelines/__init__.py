@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 #: name of a pipeline -> "module:class"
 PIPELINES: dict[str, str] = {
+    "image-to-text": "rnn_hub.pipelines.captioning:ImageToTextPipeline",
     "conditional-text-generation": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "forecasting": "rnn_hub.pipelines.forecasting:ForecastingPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
@@ -18,6 +19,8 @@ PIPELINES: dict[str, str] = {
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
+    "video-classification": "rnn_hub.pipelines.video_classification:VideoLabelPipeline",
+    "video-to-text": "rnn_hub.pipelines.captioning:VideoToTextPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 
@@ -41,16 +44,21 @@ def pipeline(task: str, model: Any, tokenizer: Any = None, device: Any = None, *
 
     module, _, name = PIPELINES[task].partition(":")
     cls = getattr(importlib.import_module(module), name)
-    part = "feature_extractor" if hasattr(cls, "processor_class") else "tokenizer"
+    parts = (name for name in ("video_processor", "feature_extractor") if getattr(cls, f"_load_{name}"))
+    part = next(parts, "tokenizer")
     if isinstance(model, str) or hasattr(model, "__fspath__"):
-        from transformers import AutoTokenizer
+        from transformers import AutoProcessor, AutoTokenizer
 
         from rnn_hub.pipelines.loading import load_pretrained
 
-        model, loaded = load_pretrained(
-            cls.auto_model_class, str(model), getattr(cls, "processor_class", AutoTokenizer)
-        )
+        usual = AutoProcessor if cls._load_image_processor else AutoTokenizer
+        processor_class = getattr(cls, "processor_class", usual)
+        model, loaded = load_pretrained(cls.auto_model_class, str(model), processor_class)
         tokenizer = tokenizer or loaded
     if tokenizer is None:
         raise RnnHubError(f"pipeline({task!r}) needs a {part} beside a loaded model")
+    if cls._load_processor:
+        kwargs["processor"] = tokenizer
+    if cls._load_image_processor:
+        kwargs["image_processor"], tokenizer = tokenizer.image_processor, tokenizer.tokenizer
     return cls(model=model, device=device, task=task, **{part: tokenizer}, **kwargs)

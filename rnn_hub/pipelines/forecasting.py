@@ -48,7 +48,7 @@ class ForecastingPipeline(Pipeline):
 
     _load_processor = False
     _load_image_processor = False
-    _load_feature_extractor = False
+    _load_feature_extractor = True
     _load_tokenizer = False
     _pipeline_calls_generate = False
     auto_model_class = AutoModelForTimeSeriesPrediction

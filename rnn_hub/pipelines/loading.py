@@ -1,4 +1,4 @@
-"""Loading a model and its tokenizer, with errors that say what is missing or broken."""
+"""Loading a model and its processor, with errors that say what is missing or broken."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _NEEDED = ("config.json", "model.safetensors")
 def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoTokenizer) -> tuple[PreTrainedModel, Any]:
     """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
-    Weights are read from safetensors only.
+    Weights are read from safetensors only. A ``processor_class`` of ``AutoProcessor`` gives a processor with a
+    tokenizer in it, one of videos a video processor.
 
     Raises:
         RnnHubError: no such folder or Hub name, a missing file, damaged weights, a config with a wrong field.
     """
     folder = Path(model)
     if folder.is_dir():
-        needed = (*_NEEDED, "tokenizer.json" if processor_class is AutoTokenizer else "preprocessor_config.json")
+        needed = (*_NEEDED, *_files(processor_class))
         missing = [name for name in needed if not (folder / name).is_file()]
         if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
             missing.remove("model.safetensors")
@@ -41,6 +42,15 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
     return loaded.eval(), processor
+
+
+def _files(processor_class: Any) -> tuple[str, ...]:
+    """The files that a processor is loaded from."""
+    if hasattr(processor_class, "get_video_processor_dict"):
+        return ("video_preprocessor_config.json",)
+    if hasattr(processor_class, "get_feature_extractor_dict"):
+        return ("preprocessor_config.json",)
+    return ("tokenizer.json",) if processor_class is AutoTokenizer else ("tokenizer.json", "processor_config.json")
 
 
 def reason(error: BaseException) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 #: name of a task -> "module:class"; a new task is one file and one line here.
 TASKS: dict[str, str] = {
+    "image-to-text": "rnn_hub.tasks.captioning:ImageCaptioningTask",
     "conditional-text-generation": "rnn_hub.tasks.conditional_text:ConditionalTextTask",
     "forecasting": "rnn_hub.tasks.forecasting:ForecastingTask",
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
@@ -22,6 +23,8 @@ TASKS: dict[str, str] = {
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
+    "video-to-text": "rnn_hub.tasks.video_captioning:VideoCaptioningTask",
+    "video-classification": "rnn_hub.tasks.video_classification:VideoClassificationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
 

@@ -103,6 +103,11 @@ class Task(ABC):
         count = model.get("num_layers", 1)
         return f"{count} {str(model.get('cell_type', 'lstm')).upper()} layer{'s' if count > 1 else ''}"
 
+    def pretrained(self, recipe: Mapping[str, Any]) -> str:
+        """What a model of this recipe brings from elsewhere, for the card: the end of "Trained on ..., "."""
+        vectors = (recipe.get("model") or {}).get("word_vectors")
+        return f"with the pretrained word vectors `{vectors}`" if vectors else "and on nothing else"
+
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What a model of this recipe is not fit for, for the card."""
         section = {field.name: field.default for field in fields(self.tokenizer_section)}

@@ -23,7 +23,7 @@ RESULTS = "results.json"
 
 
 def load_weights(model: PreTrainedModel, weights: Mapping[str, torch.Tensor]) -> None:
-    """Copy named weights into a model; tied ones may be named once only, and tables that nobody trains not at all.
+    """Copy named weights into a model; tied ones may be named once only, and those that nobody trains not at all.
 
     Raises:
         RnnHubError: a weight is missing or unknown.
@@ -33,7 +33,8 @@ def load_weights(model: PreTrainedModel, weights: Mapping[str, torch.Tensor]) ->
         raise RnnHubError(f"the model has no weight {result.unexpected_keys[0]!r}")
     state = model.state_dict()
     loaded = {state[name].data_ptr() for name in weights}
-    untrained = {name for name, _ in model.named_buffers()}
+    frozen = (name for name, parameter in model.named_parameters() if not parameter.requires_grad)
+    untrained = {*frozen, *(name for name, _ in model.named_buffers())}
     for name in result.missing_keys:
         if name not in untrained and state[name].data_ptr() not in loaded:
             raise RnnHubError(f"the weights lack {name!r}")

@@ -101,11 +101,11 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
 
 
 def _processor(recipe: Recipe, rows: Dataset) -> PreTrainedTokenizerBase:
-    """The tokenizer of the run's folder; trained on the rows first where there is none."""
+    """The tokenizer or processor of the run's folder; made from the rows first where there is none."""
     folder = recipe.output_dir
     marker = folder / recipe.task.processor_file
     if not marker.is_file():
-        logger.info("preparing the processor on %d rows", len(rows))
+        logger.info("making the processor from %d rows", len(rows))
         processor = recipe.task.build_processor(rows, recipe.dataset, recipe.tokenizer)
         partial = folder / f".tokenizer.{os.getpid()}"
         processor.save_pretrained(partial)

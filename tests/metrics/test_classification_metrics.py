@@ -32,3 +32,9 @@ def test_they_are_modules_of_evaluate(name) -> None:
     label = ["B-X", "O"] if name == "entity_f1" else "x"
     metric.add_batch(predictions=[label], references=[label])
     assert metric.compute()[name] == 100
+
+
+def test_a_confusion_matrix_has_the_references_in_its_rows() -> None:
+    found = load_metric("confusion_matrix").compute(predictions=["a", "b", "b", "c"], references=["a", "a", "b", "b"])
+    assert found["labels"] == ["a", "b", "c"]
+    assert found["confusion_matrix"] == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]

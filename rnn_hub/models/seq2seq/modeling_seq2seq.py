@@ -177,7 +177,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         if past_key_values is not None:
             past_key_values.update(state, embedded.shape[1])
         return Seq2SeqLMOutput(
-            loss=None if labels is None else self._loss(hidden, labels, num_items_in_batch),
+            loss=None if labels is None else self._loss(hidden, labels, num_items_in_batch, weights),
             logits=None if labels is not None and self.training else self.lm_head(hidden),
             past_key_values=past_key_values,
             cross_attentions=(weights[:, None],) if output_attentions and weights is not None else None,
@@ -216,7 +216,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         mask = attention_mask[..., None].to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
-    def _loss(self, hidden: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
+    def _loss(self, hidden: Tensor, labels: Tensor, items: Tensor | int | None, weights: Tensor | None) -> Tensor:
+        """The loss of attentional vectors (B, T, D), whose attention weights (B, T, S) a family may regularize."""
         smoothing = self.config.label_smoothing if self.training else 0.0
         loss = linear_cross_entropy(hidden, self.lm_head.weight, self.lm_head.bias, labels, smoothing)
         return loss / ((labels != IGNORED).sum().clamp(min=1) if items is None else items)

@@ -1,0 +1,1 @@
+"""Pretrained convolutional networks, which turn images and frames into vectors."""

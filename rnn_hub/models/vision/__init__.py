@@ -1,0 +1,1 @@
+"""The vision family: frames through a convolutional network, then through a recurrent one."""
