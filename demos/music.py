@@ -18,13 +18,14 @@ from rnn_hub.errors import RnnHubError
 
 TASK = "music-generation"
 TITLE = "Music"
-HEADING = "Hear a recurrent network write chorales"
+HEADING = "Hear a recurrent network write music"
 EMOJI = "🎼"
 EXTRA = "music"
 SUMMARY = (
     "A recurrent network writes soprano, alto, tenor and bass note by note, and keeps what it wrote in a state of "
-    "fixed size. It learned from 229 chorales by Johann Sebastian Bach, in every key, and from nothing else. It can "
-    "start from nothing, go on from your beginning, or set your melody for four voices."
+    "fixed size. It learned from 229 chorales by Johann Sebastian Bach, and from nothing else. It can start from "
+    "nothing, go on from your beginning, or set your melody for four voices. Another one writes tunes in four styles "
+    "of folk music."
 )
 COMPOSE, CONTINUE, HARMONIZE = "Compose", "Continue a file", "Harmonize a melody"
 ANY_KEY = "as the model likes"

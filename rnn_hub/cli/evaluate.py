@@ -123,7 +123,7 @@ def _dataset(task: Any, recipe: dict[str, Any], options: argparse.Namespace) -> 
 
     section = dict(recipe.get("dataset") or {})
     if options.dataset:
-        section["path"] = options.dataset
+        section = task.other_data(section, options.dataset)
     if options.name:
         section["name"] = options.name
     for pair in options.columns:

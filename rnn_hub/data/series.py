@@ -175,14 +175,15 @@ def find_frequency(dates: np.ndarray) -> str:
         raise RnnHubError(f"{len(index)} dates tell no frequency: give at least 3 rows")
     regular = pd.infer_freq(index)
     if regular is not None:
-        return "B" if regular == "B" else regular
+        return regular
     step = pd.Series(index).diff().mode().iloc[0]
     days = step / pd.Timedelta(days=1)
-    if days == 1 and not (index.dayofweek >= 5).any():
-        return "B"
-    anchored = {7: f"W-{index[-1].day_name()[:3].upper()}"}
-    candidates = [anchored[days]] if days in anchored else []
-    if 28 <= days <= 31:
+    candidates = []
+    if days == 1 and not (index.dayofweek >= 5).any() and index[-1] - index[0] >= pd.Timedelta(days=7):
+        candidates.append("B")
+    elif days == 7:
+        candidates.append(f"W-{index[-1].day_name()[:3].upper()}")
+    elif 28 <= days <= 31:
         candidates += ["MS", "ME"]
     elif 89 <= days <= 92:
         candidates += ["QS", "QE"]

@@ -109,10 +109,11 @@ def _of_columns(table: "pd.DataFrame", source: Any) -> list[Series]:
     covariates = [*source.known, *source.past]
     numbers = [name for name in table.columns if pd.api.types.is_numeric_dtype(table[name]) and name != source.date]
     names = source.values or [name for name in numbers if name not in covariates]
-    for name in [*names, *covariates, *([source.date] if source.date else [])]:
+    for name in [*([source.date] if source.date else []), *names, *covariates]:
         if name not in table.columns:
             raise RnnHubError(f"{source.path} has no column {name!r}; it has {', '.join(map(str, table.columns))}")
-        if name != source.date and name not in numbers:
+    for name in [*names, *covariates]:
+        if name not in numbers:
             raise RnnHubError(f"column {name!r} of {source.path} holds no numbers")
     dates = None
     if source.date:

@@ -15,6 +15,9 @@ from rnn_hub.models.caption.processing_caption import VideoCaptionProcessor
 from rnn_hub.models.vision.video_processing_vision import several
 from rnn_hub.pipelines.search import SearchPipeline, only
 
+#: pixels of a side that are more than any backbone needs: a larger JPEG is decoded at a fraction of its size
+ENOUGH = 512
+
 
 class CaptionPipeline(SearchPipeline):
     """From tokens to captions, with what was looked at."""
@@ -75,7 +78,7 @@ class ImageToTextPipeline(CaptionPipeline):
         """An image to pixels (1, 3, H, W), or its features (1, S, C)."""
         if self.features is not None:
             return {"features": self.features([image])}
-        return dict(self.image_processor(read_image(image), return_tensors="pt"))
+        return dict(self.image_processor(read_image(image, ENOUGH), return_tensors="pt"))
 
 
 class VideoToTextPipeline(CaptionPipeline):

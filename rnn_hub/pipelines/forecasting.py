@@ -141,7 +141,9 @@ class ForecastingPipeline(Pipeline):
         dates = None
         if history.dates is not None:
             frequency = find_frequency(history.dates)
-            dates = np.datetime_as_string(future_dates(history.dates, frequency, horizon), unit="auto").tolist()
+            ahead = future_dates(history.dates, frequency, horizon).astype("datetime64[s]")
+            whole_days = (ahead == ahead.astype("datetime64[D]")).all()
+            dates = np.datetime_as_string(ahead, unit="D" if whole_days else "m").tolist()
         result = {
             "id": history.id,
             "dates": dates,

@@ -86,6 +86,10 @@ class Task(ABC):
         columns = tuple(column for role in self.columns if (column := getattr(dataset, role)))
         return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
 
+    def other_data(self, section: dict[str, Any], path: str) -> dict[str, Any]:
+        """The section `dataset` of a recipe for other data than its own, which have the same columns."""
+        return {**section, "path": path}
+
     def examples(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: DatasetSection) -> Any:
         """What the model trains on: the rows of the training split, unless a task reads them in another way."""
         return rows

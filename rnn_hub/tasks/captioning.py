@@ -67,7 +67,6 @@ class ImageCaptioningTask(GenerationTask):
     metrics: ClassVar[tuple[str, ...]] = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d", "caption_chrf")
     main_metric = "bleu_4"
     unit = "images"
-    failures = "it names things that are not there"
     usage = """```python
 import rnn_hub
 
@@ -98,9 +97,9 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
             f"The model knows the {recipe.get('tokenizer', {}).get('vocab_size', CaptionWords.vocab_size)} most "
             f"frequent words of `{recipe['dataset']['path']}` and describes everything with them: of a picture of "
             "another kind (a drawing, a text, a face from near, an animal that is no dog) it invents people, dogs and "
-            "grass, as fluently as where it is right. It guesses the sex and the age of people from their looks, as its "
-            "annotators did, reads no text, counts badly and repeats whatever prejudice the data hold. Do not use it to "
-            "judge people, nor in place of a description that someone depends on."
+            "grass, as fluently as where it is right. It guesses the sex and the age of people from their looks, as "
+            "its annotators did, reads no text, counts badly and repeats whatever prejudice the data hold. Do not use "
+            "it to judge people, nor in place of a description that someone depends on."
         )
 
     def build_processor(self, rows: Dataset, dataset: CaptionDataset, tokenizer: CaptionWords) -> CaptionProcessor:

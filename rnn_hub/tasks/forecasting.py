@@ -15,6 +15,7 @@ import rnn_hub.models.forecast  # noqa: F401  (its Auto class is in the registry
 from rnn_hub.data.series import Series, SeriesWindows, find_frequency, origins
 from rnn_hub.data.series_loading import bounds, load_series
 from rnn_hub.data.series_processor import SeriesProcessor
+from rnn_hub.data.table_files import SUFFIXES
 from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import load_metric
 from rnn_hub.pipelines.forecasting import forecast
@@ -55,7 +56,7 @@ class ForecastDataset(DatasetSection):
         interval: the probability of the interval whose coverage is told.
     """
 
-    values: list[str] | None = None
+    values: list[str] | str | None = None
     id: str | None = None
     date: str | None = None
     known: list[str] = field(default_factory=list)
@@ -75,6 +76,9 @@ class ForecastDataset(DatasetSection):
     standardize: bool = False
     interval: float = 0.8
 
+    def __post_init__(self) -> None:
+        self.values = [self.values] if isinstance(self.values, str) else self.values
+
 
 @dataclass
 class NoSection:
@@ -85,7 +89,7 @@ class ForecastingTask(AutoModelTask):
     """The next values of a series."""
 
     name = "forecasting"
-    columns = ("date",)
+    columns = ("date", "values")
     dataset_section: ClassVar[type] = ForecastDataset
     tokenizer_section: ClassVar[type] = NoSection
     model_type = "rnn_hub_forecast"
@@ -127,6 +131,11 @@ From the command line: `rnn-hub predict {name} --input prices.csv --horizon 24 -
                 f"{dataset.horizon} after {dataset.least} values"
             )
         return SeriesWindows(series, found, dataset.context, dataset.horizon)
+
+    def other_data(self, section: dict[str, Any], path: str) -> dict[str, Any]:
+        """A table in a file has its own columns and length: those of the recipe's data set are not asked of it."""
+        own = ("name", "id", "date", "values", "boundaries") if Path(path).suffix.lower() in SUFFIXES else ()
+        return {**{key: value for key, value in section.items() if key not in own}, "path": path}
 
     def _stride(self, dataset: ForecastDataset, split: str) -> int:
         if split == dataset.train:

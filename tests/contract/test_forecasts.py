@@ -35,6 +35,7 @@ KINDS = {
         "num_static_features": 1,
     },
     "direct, normal, no anchor": {"output": "normal", "anchor": "none", "cell_type": "lstm", "num_layers": 2},
+    "direct, only the spread": {"fixed_location": True, "widening": True, "scaling": "difference"},
     "recursive": {"decoding": "recursive"},
     "recursive, all inputs": {
         "decoding": "recursive",

@@ -11,6 +11,7 @@ from PIL import Image
 from demos import captioning
 from demos.region_plot import looks_html
 from demos.shelf import Shelf
+from tests.conftest import ROOT
 from tests.tiny_captions import COLOURS, colour_image, write_captioner, write_clip_captioner
 from tests.videos import write_video
 
@@ -84,3 +85,12 @@ def test_a_clip_is_described_over_its_middle_frame(tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     (view,) = captioning.describe(shelf, str(tmp_path / "text.mp4"), "tiny-clip-captioning", 2, 2)
     assert "cannot be read as a video" in words(view.notice)
+
+
+def test_the_released_model_sees_who_and_what_is_in_the_examples():
+    shelf = Shelf(captioning.TASK, ROOT / "model_cards")
+    if not shelf.models:
+        pytest.skip("no released captioner in model_cards")
+    pipe = shelf[next(iter(shelf.models))]
+    (record,) = pipe(str(captioning.PICTURES / "astronaut.jpg"))
+    assert {"woman", "man", "girl", "boy", "person", "people", "child"} & set(record["generated_text"].split())

@@ -111,6 +111,13 @@ def test_unknown_words_are_no_targets(batch):
     torch.testing.assert_close(model(**batch, labels=labels).loss, expected)
 
 
+def test_scheduled_sampling_takes_several_captions_of_an_image(batch):
+    model = tiny_captioner(scheduled_sampling=0.5).train()
+    loss = model(**batch, labels=torch.randint(4, 40, (6, 6))).loss
+    loss.backward()
+    assert torch.isfinite(loss) and model.embeddings.weight.grad.any()
+
+
 def test_even_attention_costs_nothing():
     real = torch.ones(2, 4)
     even = torch.full((2, 4, 8), 1 / 8)

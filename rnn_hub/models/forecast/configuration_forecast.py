@@ -10,7 +10,7 @@ from rnn_hub.models.configuration_utils import RnnConfig
 ANCHORS = ("last", "seasonal", "none")
 DECODINGS = ("direct", "recursive")
 OUTPUTS = ("normal", "student_t", "negative_binomial", "quantiles")
-NOT_DIRECT = {"patch_size": 1, "linear_lags": 0, "num_past_covariates": 0}
+NOT_DIRECT = {"patch_size": 1, "linear_lags": 0, "num_past_covariates": 0, "widening": False}
 """What belongs to direct decoding alone, and the value that means none of it."""
 
 
@@ -31,6 +31,9 @@ class RnnForecastConfig(RnnConfig):
             change from step to step) or "none".
         minimum_scale: least scale, as a part of the mean absolute value (of logarithms: as it is).
         anchor: what a forecast is a departure from: the "last" value, that of a season ago ("seasonal") or "none".
+        fixed_location: whether a normal or Student-t distribution stays around its anchor and only its spread is
+            learned: for changes that cannot be foreseen.
+        widening: whether the scale grows with the square root of the steps ahead, as a random walk's (direct decoding).
         season: steps of a season.
         lags: distances of earlier values that a step to forecast sees, at the same place of an earlier period.
         patch_size: values that make one step of the recurrent layers (Lin et al. 2023).
@@ -58,6 +61,8 @@ class RnnForecastConfig(RnnConfig):
     scaling: str = "mean"
     minimum_scale: float = 1e-4
     anchor: str = "last"
+    fixed_location: bool = False
+    widening: bool = False
     season: int = 1
     lags: list[int] = field(default_factory=list)
     patch_size: int = 1
@@ -98,6 +103,10 @@ class RnnForecastConfig(RnnConfig):
                 "counts are multiples of their scale: negative_binomial needs transform='none', "
                 "anchor='none', linear_lags=0 and scaling 'mean' or 'none'"
             )
+        if self.fixed_location and (
+            self.output not in ("normal", "student_t") or self.anchor == "none" or self.linear_lags
+        ):
+            raise ValueError("fixed_location needs output 'normal' or 'student_t', an anchor, and linear_lags=0")
         if self.decoding == "recursive":
             for name, absent in NOT_DIRECT.items():
                 if getattr(self, name) != absent:

@@ -18,7 +18,7 @@ class ForecastOutput(ModelOutput):
         loss: mean over the observed values to forecast.
         params: of the distributions, (B, H) each, or ((B, H, Q),) quantiles; with recursive decoding those of the steps
             whose predecessors are known.
-        loc: (B, H), what they are around; scale: (B, 1), their unit.
+        loc: (B, H), what they are around; scale: (B, 1) or (B, H), their unit.
     """
 
     loss: Tensor | None = None

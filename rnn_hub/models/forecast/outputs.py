@@ -21,19 +21,22 @@ class DistributionHead(nn.Module):
     Args:
         output: a name in `DISTRIBUTIONS`.
         input_size: features of a step.
+        fixed_location: whether the location stays 0.
     """
 
-    def __init__(self, output: str, input_size: int):
+    def __init__(self, output: str, input_size: int, fixed_location: bool = False):
         super().__init__()
+        self.fixed_location = fixed_location
         self.output = DISTRIBUTIONS[output]()
         self.projection = self.output.get_parameter_projection(input_size)
 
     def forward(self, hidden: Tensor) -> Params:
         """(B, H, F) to parameters."""
-        return self.projection(hidden)
+        params = self.projection(hidden)
+        return (*params[:-2], torch.zeros_like(params[-2]), params[-1]) if self.fixed_location else params
 
     def distribution(self, params: Params, loc: Tensor, scale: Tensor) -> torch.distributions.Distribution:
-        """The distribution of the values, around `loc` (B, H) in units of `scale` (B, 1)."""
+        """The distribution of the values, around `loc` (B, H) in units of `scale`, (B, 1) or (B, H)."""
         if isinstance(self.output, NegativeBinomialOutput):
             count, logits = params
             return self.output.distribution((count, logits.clone()), scale=scale)  # which adds to its argument in place
