@@ -47,7 +47,7 @@ def example(name: str) -> Series:
     if name == "calls to an office, hourly":
         hours = np.arange(24 * 7 * 6)
         open_now = np.isin(hours % 24, range(8, 19)) & (hours // 24 % 7 < 5)
-        values = random.poisson(4 + 60 * open_now * (1 + 0.3 * np.sin(2 * np.pi * (hours % 24) / 12)))
+        values = random.poisson(15 + 60 * open_now * (1 + 0.3 * np.sin(2 * np.pi * (hours % 24) / 12)))
         return Series("calls", values.astype(float), _dates("2024-01-01T00", "h", len(hours)))
     if name == "sales, weekly":
         weeks = np.arange(52 * 6)

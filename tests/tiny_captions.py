@@ -89,7 +89,6 @@ def recipe(folder: Path, **training: object) -> dict:
             "learning_rate": 0.01,
             "per_device_train_batch_size": 4,
             "eval_strategy": "no",
-            "save_strategy": "no",
             **training,
         },
         "generation": {"num_beams": 2, "max_new_tokens": 8},

@@ -87,9 +87,7 @@ class SeriesProcessor(FeatureExtractionMixin):
             ]
             batch["past_covariates"] = np.stack([_pad(part, length, 0) for part in rows])
         if self.static_features:
-            batch["static_features"] = np.stack(
-                [[self._standard(name, window["static"][name]) for name in self.static_features] for window in windows]
-            )
+            batch["static_features"] = np.stack([self._static(window) for window in windows])
         if all(window.get("future") is not None for window in windows):
             future = np.stack([np.asarray(window["future"], dtype=np.float64) for window in windows])
             batch["future_values"] = np.nan_to_num(future)
@@ -107,6 +105,13 @@ class SeriesProcessor(FeatureExtractionMixin):
         for name in self.known_covariates:
             parts.append(self._column(window, name, past, horizon)[:, None])
         return np.concatenate(parts, axis=1)
+
+    def _static(self, window: Mapping[str, Any]) -> list[float]:
+        """The features of a series, standardized."""
+        static = window.get("static") or {}
+        if missing := [name for name in self.static_features if name not in static]:
+            raise RnnHubError(f"series {window.get('id')!r} has no feature {missing[0]!r}, which the model needs")
+        return [self._standard(name, static[name]) for name in self.static_features]
 
     def _dates(self, window: Mapping[str, Any], past: int, horizon: int) -> np.ndarray:
         """The dates of past and future; those beyond the last follow from the frequency."""

@@ -14,7 +14,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from rnn_hub.errors import RnnHubError
-from rnn_hub.metrics import TITLES
+from rnn_hub.metrics import title
 from rnn_hub.tasks import load_task
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
             dataset_name=evaluation["dataset"],
             dataset_split=evaluation["split"],
             metric_type=name,
-            metric_name=TITLES.get(name, name),
+            metric_name=title(name),
             metric_value=round(value, 4),
         )
         for evaluation in results.get("evaluations", [])
@@ -150,13 +150,19 @@ def _evaluations(results: Mapping[str, Any]) -> str:
     if not evaluations:
         return "Not measured yet."
     names = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["metrics"]))
-    titles = [TITLES.get(name, name) for name in names]
+    titles = [title(name) for name in names]
     lines = ["| data | split | examples | " + " | ".join(titles) + " |", "|" + "---|" * (3 + len(names))]
     for evaluation in evaluations:
-        figures = [f"{evaluation['metrics'][name]:.2f}" if name in evaluation["metrics"] else "" for name in names]
+        metrics = evaluation["metrics"]
+        figures = [_figure(metrics[name]) if name in metrics else "" for name in names]
         cells = [f"`{evaluation['dataset']}`", evaluation["split"], str(evaluation["examples"]), *figures]
         lines.append("| " + " | ".join(cells) + " |")
     signatures = dict.fromkeys(evaluation["signature"] for evaluation in evaluations if evaluation.get("signature"))
     lines += [""] + [f"Signature: `{signature}`" for signature in signatures]
     lines += ["", "Checkpoints were selected on validation data; test data were used for measuring only."]
     return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    """Two decimals, or where these say little three significant digits."""
+    return f"{value:.2f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"

@@ -84,6 +84,20 @@ TITLES = {
 }
 
 
+BASELINES = {"_last_value": " of the last value", "_seasonal": " of the last season"}
+
+
+def title(name: str) -> str:
+    """How a metric is called on a card; also that of a naive forecast (`mae_last_value`) or of one step (`mae_3`)."""
+    for ending, text in BASELINES.items():
+        if name.endswith(ending):
+            return title(name.removesuffix(ending)) + text
+    base, _, step = name.rpartition("_")
+    if name not in TITLES and step.isdecimal() and base in TITLES:
+        return f"{TITLES[base]}, step {step}"
+    return TITLES.get(name, name)
+
+
 def load_metric(name: str) -> "OfflineMetric":
     """The metric of that name, an `evaluate.Metric`: `.compute(predictions=..., references=...)`.
 

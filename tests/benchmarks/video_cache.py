@@ -1,6 +1,6 @@
 """Videos a second in training behind a frozen EfficientNet-Lite0: features kept on the disk, and computed each time.
 
-Random weights, which cost as much; the batches, the recurrent network and the losses are the same.
+The batches, the recurrent network and the losses are the same.
 """
 
 import os
@@ -43,18 +43,19 @@ def main() -> None:
         os.environ["RNN_HUB_CACHE"] = str(Path(folder) / "cache")
         from rnn_hub import RnnForVideoClassification, RnnVisionConfig
         from rnn_hub.data.video_collator import VideoCollator
-        from rnn_hub.models.backbone.efficientnet_lite import lite0_config
+        from rnn_hub.models.backbone.loading import LITE0, load_backbone
         from rnn_hub.models.vision.features import ClipReader, encode_video
         from rnn_hub.models.vision.video_processing_vision import RnnVideoProcessor
 
         torch.manual_seed(0)
         rows = [{"video": path, "label": number % 2} for number, path in enumerate(write_videos(Path(folder)))]
-        config = RnnVisionConfig(backbone=lite0_config().to_dict(), feature_size=128, num_labels=2)
+        backbone, _ = load_backbone(LITE0)
+        config = RnnVisionConfig(backbone=backbone.config.to_dict(), feature_size=128, num_labels=2)
         processor, losses = RnnVideoProcessor(num_frames=16), {}
 
         def contestant(name: str, kept: bool):
             torch.manual_seed(0)
-            model = RnnForVideoClassification(config).train()
+            model = RnnForVideoClassification(config, backbone).train()
             optimizer = torch.optim.AdamW(part for part in model.parameters() if part.requires_grad)
             read = ClipReader(processor, model.frames) if kept else None
 

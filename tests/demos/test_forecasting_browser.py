@@ -7,6 +7,7 @@ import time
 import pytest
 
 from demos import app, forecasting
+from tests.conftest import ROOT
 from tests.demos.forecast_models import write_model
 from tests.demos.test_translation_browser import WAIT, Visitor, driver, pytestmark  # noqa: F401
 
@@ -100,3 +101,12 @@ def test_what_is_wrong_with_a_table_is_told_with_its_row(visitor, tmp_path) -> N
     visitor.find("#forecast")[0].click()
     visitor.until(lambda: "row 7" in visitor.notice())
     assert "'closed €' in column 'Kurs' is no number" in visitor.notice()
+
+
+def test_every_example_suits_its_model() -> None:
+    for name, ending in forecasting.EXAMPLES.items():
+        series = forecasting.example(name)
+        assert series.values.min() > 0 and len(series.values) == len(series.dates)
+        model = next(path for path in (ROOT / "model_cards").glob("rnn-forecast-*") if path.name.endswith(ending))
+        view = forecasting.forecast(forecasting.Shelf(forecasting.TASK, model.parent), model.name, name, None, 12)
+        assert not view.notice and view.figure is not None, view.notice

@@ -55,8 +55,6 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """As everywhere, but the output layers start at 0: a forecast starts as its anchor."""
         super()._init_weights(module)
-        if module is self:
-            return
         if module is getattr(self, "linear", None) or any(module is part for part in self.head.modules()):
             for parameter in module.parameters(recurse=False):
                 init.zeros_(parameter)
@@ -97,33 +95,23 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
             "past_covariates": past_covariates,
             "static_features": static_features,
         }
-        future = None
-        if future_values is not None:
-            future = self._future(future_values, future_observed_mask)
+        future = None if future_values is None else self._future(future_values, future_observed_mask)
         if self.config.decoding == "direct":
             found = self._direct(window, inputs)
-            if future is None:
-                return found
-            target = future
-        else:
-            found = self._recursive(window, inputs, future)
-            if future is None:
-                last = tuple(part[:, -1:] for part in found.params)
-                return ForecastOutput(params=last, loc=found.loc[:, -1:], scale=found.scale)
-            values, observed = (
-                torch.cat([window.values, future.values], 1),
-                torch.cat([window.observed, future.observed], 1),
-            )
-            target = future._replace(values=values[:, 1:], observed=observed[:, 1:] & (observed.cumsum(1)[:, :-1] > 0))
-        steps = target.values.shape[1]
+            found.loss = None if future is None else self._loss(found, future)
+            return found
+        found, following = self._recursive(window, inputs, future)
+        if future is None:
+            return _newest(found, 1)
+        found.loss = self._loss(found, following)
+        return _newest(found, future.values.shape[1])
+
+    def _loss(self, found: ForecastOutput, target: Window) -> Tensor:
+        """The mean over the observed values."""
+        steps, observed = target.values.shape[1], target.observed
         params, loc = tuple(part[:, :steps] for part in found.params), found.loc[:, :steps]
-        values, scale = torch.where(target.observed, target.values, loc), found.scale[:, :steps]
-        loss = self.head.loss(params, values, loc, scale)
-        found.loss = (loss * target.observed).sum() / target.observed.sum().clamp(min=1)
-        ahead = future.values.shape[1]
-        if self.config.decoding == "recursive":
-            found.params, found.loc = tuple(part[:, -ahead:] for part in found.params), found.loc[:, -ahead:]
-        return found
+        loss = self.head.loss(params, torch.where(observed, target.values, loc), loc, found.scale[:, :steps])
+        return (loss * observed).sum() / observed.sum().clamp(min=1)
 
     def _future(self, values: Tensor, observed: Tensor | None) -> Window:
         """The values to forecast, transformed."""
@@ -182,17 +170,21 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
             loc = loc + window.scale * self.linear(_normal(window.values[:, -config.linear_lags :], window))
         return ForecastOutput(params=params, loc=loc, scale=scale)
 
-    def _recursive(self, window: Window, inputs: dict[str, Tensor | None], future: Window | None) -> ForecastOutput:
-        """The step after each part of past and future, from the second value on."""
+    def _recursive(
+        self, window: Window, inputs: dict[str, Tensor | None], future: Window | None
+    ) -> tuple[ForecastOutput, Window]:
+        """The step after each part of past and future, and what is there, from the second value on."""
         values, observed = window.values, window.observed
         if future is not None:
             values, observed = torch.cat([values, future.values], 1), torch.cat([observed, future.observed], 1)
             values = fill_gaps(values, observed)
-            read = values[:, :-1], observed[:, :-1]
-        x = self._steps(*(read if future is not None else (values, observed)), window, inputs)
-        hidden, _ = self.stack(x, observed[:, : x.shape[1]].cumsum(dim=1) > 0)
-        loc = self._next_anchor(values)[:, : x.shape[1]]
-        return ForecastOutput(params=self._output(hidden), loc=loc, scale=window.scale)
+        last = values.shape[1] if future is None else -1
+        begun = observed.cumsum(dim=1)[:, :last] > 0
+        hidden, _ = self.stack(self._steps(values[:, :last], observed[:, :last], window, inputs), begun)
+        loc = self._next_anchor(values)[:, :last]
+        found = ForecastOutput(params=self._output(hidden), loc=loc, scale=window.scale)
+        known = observed[:, 1:] & begun[:, : values.shape[1] - 1]
+        return found, window._replace(values=values[:, 1:], observed=known)
 
     def _steps(
         self, values: Tensor, observed: Tensor, window: Window, inputs: dict[str, Tensor | None], newest: bool = False
@@ -268,6 +260,12 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
 
     def _restore(self, values: Tensor) -> Tensor:
         return values.exp() if self.config.transform == "log" else values
+
+
+def _newest(found: ForecastOutput, steps: int) -> ForecastOutput:
+    """The last steps of an output, with its loss."""
+    params = tuple(part[:, -steps:] for part in found.params)
+    return ForecastOutput(loss=found.loss, params=params, loc=found.loc[:, -steps:], scale=found.scale)
 
 
 def _normal(values: Tensor, window: Window) -> Tensor:
