@@ -68,6 +68,9 @@ def describe(shelf: Shelf, source: str | None, model: str, beams: int, alternati
         yield View(notice=text_input.notice(str(error)))
         return
     records = found if isinstance(found, list) else [found]
+    penalty = pipe.model.generation_config.length_penalty
+    for record in records:  # a score is divided by a power of the length that each model chooses
+        record["score"] *= (len(record["generated_text"].split()) + 1) ** ((1.0 if penalty is None else penalty) - 1)
     first = records[0]
     words, looks = first["generated_text"].split(), ""
     for count in range(1, len(words) + 1):
