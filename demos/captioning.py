@@ -11,6 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from demos import text_input
+from demos.page import build_page
 from demos.region_plot import CSS, looks_html
 from demos.shelf import Shelf
 from rnn_hub.data.images import read_image
@@ -94,14 +95,9 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models)
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
-        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
-        if not shelf.models:
-            gr.HTML(text_input.notice(shelf.absence()))
-            return demo
-        _lay_out(shelf, Shelf(CLIP_TASK, models))
-    return demo
+    return build_page(
+        Shelf(TASK, models), lambda shelf: _lay_out(shelf, Shelf(CLIP_TASK, models)), TITLE, HEADING, SUMMARY
+    )
 
 
 def _lay_out(shelf: Shelf, clips: Shelf) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from demos import text_input
-from demos.music import KEPT, _folder, whole
+from demos.page import build_page, served_folder, whole
 from demos.shelf import Shelf
 from rnn_hub.cli.forecast import forecast_csv
 from rnn_hub.data.series import Series
@@ -100,7 +99,7 @@ def forecast(
         found = pipe(history, horizon=whole(horizon, "horizon"), seed=0)
     except RnnHubError as error:
         return View(notice=text_input.notice(str(error)))
-    path = Path(tempfile.mkdtemp(dir=_folder())) / "forecast.csv"
+    path = served_folder() / "forecast.csv"
     path.write_text(forecast_csv(found), encoding="utf-8")
     return View(draw(history, found), "", str(path))
 
@@ -150,14 +149,7 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=KEPT) as demo:
-        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
-        if not shelf.models:
-            gr.HTML(text_input.notice(shelf.absence()))
-            return demo
-        _lay_out(shelf)
-    return demo
+    return build_page(Shelf(TASK, models), _lay_out, TITLE, HEADING, SUMMARY)
 
 
 def _lay_out(shelf: Shelf) -> None:

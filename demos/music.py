@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from demos import text_input
+from demos.page import build_page, served_folder, whole
 from demos.shelf import Shelf
 from rnn_hub.data.midi import INSTRUMENTS
 from rnn_hub.data.music import KEYS
@@ -30,8 +29,6 @@ SUMMARY = (
 COMPOSE, CONTINUE, HARMONIZE = "Compose", "Continue a file", "Harmonize a melody"
 ANY_KEY = "as the model likes"
 BEATS = (8, 128)
-#: seconds until what a visitor was shown may be deleted
-KEPT = (3600, 3600)
 
 
 class View(NamedTuple):
@@ -69,7 +66,7 @@ def compose(
             del options["beats"]
         chosen = None if key == ANY_KEY else key
         record = shelf[model](chosen, instrument=instrument, seed=whole(seed, "seed"), **options)
-        folder = Path(tempfile.mkdtemp(dir=_folder()))
+        folder = served_folder()
         paths = {suffix: folder / f"music{suffix}" for suffix in (".mid", ".wav", ".png", ".musicxml")}
         for path in paths.values():
             save_music(record["score"], path, instrument)
@@ -86,34 +83,13 @@ def styles_of(shelf: Shelf, name: str) -> list[str]:
     return (shelf.config(name).get("condition_labels") or {}).get("style", [])
 
 
-def whole(number: float | None, name: str) -> int:
-    """The number as a whole one."""
-    if number is None or number != int(number):
-        raise RnnHubError(f"Give a whole number as {name}.")
-    return int(number)
-
-
-def _folder() -> Path:
-    """Where Gradio keeps what it serves."""
-    folder = Path(get_upload_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def build(models: str | Path | None = None) -> gr.Blocks:
     """The page. Models load at their first use.
 
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=KEPT) as demo:
-        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
-        if not shelf.models:
-            gr.HTML(text_input.notice(shelf.absence()))
-            return demo
-        _lay_out(shelf)
-    return demo
+    return build_page(Shelf(TASK, models), _lay_out, TITLE, HEADING, SUMMARY)
 
 
 def _lay_out(shelf: Shelf) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from demos import text_input
+from demos.page import build_page
 from demos.shelf import Shelf
 from rnn_hub.errors import RnnHubError
 
@@ -90,14 +91,7 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models)
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
-        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
-        if not shelf.models:
-            gr.HTML(text_input.notice(shelf.absence()))
-            return demo
-        _lay_out(shelf)
-    return demo
+    return build_page(Shelf(TASK, models), _lay_out, TITLE, HEADING, SUMMARY)
 
 
 def _lay_out(shelf: Shelf) -> None:

@@ -12,6 +12,7 @@ import torch
 from transformers import Pipeline, set_seed
 
 from demos import text_input
+from demos.page import build_page
 from demos.shelf import Shelf
 from rnn_hub.cache import RnnCache
 from rnn_hub.data.conditions import condition_ids
@@ -147,14 +148,7 @@ def build(models: str | Path | None = None) -> gr.Blocks:
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models, ALSO)
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
-        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
-        if not shelf.models:
-            gr.HTML(text_input.notice(shelf.absence()))
-            return demo
-        _lay_out(shelf)
-    return demo
+    return build_page(Shelf(TASK, models, ALSO), _lay_out, TITLE, HEADING, SUMMARY)
 
 
 def conditions_of(shelf: Shelf, name: str) -> list[str]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
 
 from demos import text_input
 from demos.frame_plot import CSS, curves_html, strip_html
+from demos.page import build_page, served_folder
 from demos.shelf import Shelf
 from rnn_hub.data.camera_motion import camera_clip
 from rnn_hub.data.frame_sampling import shown_at
@@ -41,8 +40,6 @@ HINTS = {
     "not a tool for watching people.",
 }
 THUMBNAILS, THUMBNAIL_SIDE = 16, 96
-#: seconds until what a visitor was shown may be deleted
-KEPT = (3600, 3600)
 
 
 class View(NamedTuple):
@@ -107,27 +104,13 @@ def write_examples(folder: Path) -> list[Path]:
     return paths
 
 
-def _folder() -> Path:
-    """Where Gradio keeps what it serves."""
-    folder = Path(get_upload_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=folder))
-
-
 def build(models: str | Path | None = None) -> gr.Blocks:
     """The page. Models load at their first use.
 
     Args:
         models: a folder of model folders; default: the released ones.
     """
-    shelf = Shelf(TASK, models)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=KEPT) as demo:
-        gr.Markdown(f"## {HEADING}\n\n{SUMMARY}")
-        if not shelf.models:
-            gr.HTML(text_input.notice(shelf.absence()))
-            return demo
-        _lay_out(shelf)
-    return demo
+    return build_page(Shelf(TASK, models), _lay_out, TITLE, HEADING, SUMMARY)
 
 
 def _lay_out(shelf: Shelf) -> None:
@@ -137,7 +120,7 @@ def _lay_out(shelf: Shelf) -> None:
             clip = gr.Video(label="Video", sources=["upload", "webcam"], height=300, buttons=[], elem_id="clip")
             model = gr.Dropdown(names, value=names[0], label="Model", info=hint(names[0]), elem_id="video-model")
             button = gr.Button("Watch", variant="primary", elem_id="watch")
-            gr.Examples([[str(path)] for path in write_examples(_folder())], [clip], elem_id="clip-examples")
+            gr.Examples([[str(path)] for path in write_examples(served_folder())], [clip], elem_id="clip-examples")
         with gr.Column():
             label = gr.Label(label="Label", num_top_classes=5, elem_id="video-label")
             notice = gr.HTML(visible=False, elem_id="video-notice")
