@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
@@ -17,6 +16,7 @@ from rnn_hub.data.conditions import condition_ids
 from rnn_hub.data.labels import label_names, name_of
 from rnn_hub.data.tokenization import token_lengths
 from rnn_hub.tasks.auto_model import column_texts
+from rnn_hub.tasks.generation import batches_by_length
 from rnn_hub.tasks.language_modeling import LanguageModelingTask, TextDataset, TokenSection
 
 
@@ -135,10 +135,8 @@ or from the command line: `rnn-hub predict {name} "the film" --condition sentime
         """For each text -log p, in nats, of each of its tokens and of its end, under its label."""
         ((condition, names),) = model.config.condition_labels.items()
         collate = ConditionedCollator(processor, condition, names)
-        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]["text"]))
         found: list[list[float]] = [[] for _ in inputs]
-        for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
-            chosen = order[start : start + batch_size]
+        for chosen in batches_by_length([len(row["text"]) for row in inputs], batch_size, progress):
             batch = {k: v.to(model.device) for k, v in collate([inputs[index] for index in chosen]).items()}
             labels = batch.pop("labels")[:, 1:]
             nats = F.cross_entropy(model(**batch).logits[:, :-1].mT.float(), labels, reduction="none")

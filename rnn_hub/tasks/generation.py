@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.errors import RnnHubError
@@ -44,3 +45,10 @@ class GenerationTask(AutoModelTask):
         except ValueError as error:
             raise RnnHubError(f"generation: {reason(error)}") from error
         return config
+
+
+def batches_by_length(lengths: Sequence[int], batch_size: int, progress: bool) -> Iterator[list[int]]:
+    """The places of inputs of like length, a batch at a time, from the shortest on; a bar shows the `progress`."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
+        yield order[start : start + batch_size]

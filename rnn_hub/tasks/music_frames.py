@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
-from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
@@ -17,7 +16,7 @@ from rnn_hub.data.collators import IGNORE_INDEX, lengths_to_mask, pad_sequences
 from rnn_hub.data.music_frames import FrameProcessor, frame_tokenizer
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.tasks.base import DatasetSection, Scores
-from rnn_hub.tasks.generation import GenerationTask
+from rnn_hub.tasks.generation import GenerationTask, batches_by_length
 
 
 @dataclass
@@ -135,10 +134,8 @@ measures the nats of each frame; the tokens are pitches from low to high and `|`
         Tokens that cannot stand get no probability, so the frames' probabilities sum to 1 over all sets of notes.
         """
         collate = self.build_collator(processor, FramesDataset(path=""), FrameSection(), training=False)
-        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
         found: list[list[float]] = [[] for _ in inputs]
-        for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
-            chosen = order[start : start + batch_size]
+        for chosen in batches_by_length([len(piece) for piece in inputs], batch_size, progress):
             batch = collate([{"frames": inputs[index]} for index in chosen])
             batch = {name: part.to(model.device) for name, part in batch.items()}
             for index, nats in zip(chosen, self.read(model, FrameProcessor(processor), batch), strict=True):

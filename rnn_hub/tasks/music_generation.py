@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
-from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
 import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Auto classes)
@@ -21,7 +20,7 @@ from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.tasks.base import DatasetSection, Scores
-from rnn_hub.tasks.generation import GenerationTask
+from rnn_hub.tasks.generation import GenerationTask, batches_by_length
 
 SEED = 0
 """Of the pieces that are sampled for measuring."""
@@ -196,14 +195,13 @@ or from the command line: `rnn-hub predict {name} "G minor" --output piece.mid -
         """
         collate = ScoreCollator(MusicProcessor(processor), model.config.condition_labels, style="style")
         scores = [read_score(row["voices"]) for row in inputs]
-        order = sorted(range(len(inputs)), key=lambda index: scores[index].length)
+        lengths = [score.length for score in scores]
         found: list[dict[str, Any]] = [{} for _ in inputs]
-        for start in tqdm(range(0, len(order), batch_size), desc="reading", unit="batch", disable=not progress):
-            chosen = order[start : start + batch_size]
+        for number, chosen in enumerate(batches_by_length(lengths, batch_size, progress)):
             batch = {k: v.to(model.device) for k, v in collate([inputs[index] for index in chosen]).items()}
             told = [conditions(scores[index].key, inputs[index].get("style")) for index in chosen]
             beats = [scores[index].beats for index in chosen]
-            pieces = sample(model, processor, told, beats, SEED + start, **generation)
+            pieces = sample(model, processor, told, beats, SEED + number * batch_size, **generation)
             for index, nats, piece in zip(chosen, _read(model, batch), pieces, strict=True):
                 found[index] = {"nats": nats, "music": " ".join(body_words(piece))}
         return found
