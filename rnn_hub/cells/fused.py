@@ -118,16 +118,25 @@ def step(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State") 
 def _pays_to_pack(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: "State", mask: Tensor | None) -> bool:
     """Whether our function over packed tokens beats torch's kernel; `tests/benchmarks/packing.py` measures it.
 
-    On a CPU it does in the training of all but LSTMs, which have no kernel of oneDNN, and else where real positions
-    are few: the wider the layer, the less its loop over the steps shows.
+    On a CPU it does in the training of all but LSTMs, which have no kernel of oneDNN, of wide LSTMs whose products
+    may be in bfloat16, which oneDNN's kernel does not use, and else where real positions are few: the wider the layer,
+    the less its loop over the steps shows.
     """
     if x.device.type != "cpu" or len({part.dtype for part in (x, *state, *weights.values())}) > 1:
         return False
     if torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64):
         return False
-    if kernel != "lstm" and torch.is_grad_enabled() and any(part.requires_grad for part in (x, *weights.values())):
-        return True
-    return mask is not None and bool(mask.sum() < (0.85 - 25 / state[0].shape[1]) * mask.numel())
+    batch, units = state[0].shape
+    if torch.is_grad_enabled() and any(part.requires_grad for part in (x, *weights.values())):
+        wide = units >= 256 and batch * units >= 8192
+        if kernel != "lstm" or (wide and _multiplies_in_bfloat16()):
+            return True
+    return mask is not None and bool(mask.sum() < (0.85 - 25 / units) * mask.numel())
+
+
+def _multiplies_in_bfloat16() -> bool:
+    """Whether `torch.set_float32_matmul_precision` allows it and the CPU has the units for it (AMX)."""
+    return torch.backends.mkldnn.matmul.fp32_precision == "bf16" and torch.cpu._is_amx_tile_supported()
 
 
 def _check(weights: Mapping[str, Tensor], x: Tensor, state: "State") -> None:

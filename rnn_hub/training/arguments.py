@@ -11,6 +11,8 @@ from transformers import Seq2SeqTrainingArguments
 
 from rnn_hub.errors import RnnHubError
 
+MATMUL_PRECISIONS = ("highest", "high", "medium")
+
 
 @dataclass
 class TrainingArguments(Seq2SeqTrainingArguments):
@@ -29,6 +31,9 @@ class TrainingArguments(Seq2SeqTrainingArguments):
             the final weights (0: none).
         early_stopping_patience: stop after this many evaluations without a better metric (0: never).
         eval_examples: during training, generate for at most this many validation examples (0: all).
+        matmul_precision: how exact products of float32 matrices are, for ``torch.set_float32_matmul_precision``:
+            "highest" (float32), "high" (TF32 on a GPU) or "medium" (bfloat16 inside a product, where there are units
+            for it: tensor cores, a CPU's AMX). Weights, states and sums stay float32.
         resume: continue from the last whole checkpoint of ``output_dir``, if there is one.
     """
 
@@ -40,6 +45,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     ema_decay: float = 0.0
     early_stopping_patience: int = 0
     eval_examples: int = 0
+    matmul_precision: str = "highest"
     resume: bool = False
     per_device_eval_batch_size: int = 64
     lr_scheduler_type: str = "cosine"
@@ -61,6 +67,9 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         for name in ("tokens_per_batch", "average_checkpoints", "early_stopping_patience", "eval_examples"):
             if getattr(self, name) < 0:
                 raise RnnHubError(f"training.{name} must not be negative, and is {getattr(self, name)}")
+        if self.matmul_precision not in MATMUL_PRECISIONS:
+            choices = ", ".join(MATMUL_PRECISIONS)
+            raise RnnHubError(f"training.matmul_precision {self.matmul_precision!r} is none of {choices}")
         if self.save_strategy == "no":
             raise RnnHubError("the model comes from the last checkpoints: set training.save_strategy to epoch or steps")
         if self.early_stopping_patience and self.eval_strategy == "no":

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def train(recipe: Recipe) -> dict[str, Any]:
     trainer = _trainer(recipe, arguments, model, processor, rows, validation)
     checkpoints = list_checkpoints(Path(arguments.output_dir))
     _log_start(recipe, model, rows, trainer, checkpoints)
-    trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+    with float32_matmul_precision(arguments.matmul_precision):
+        trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
     seconds = trainer.progress.seconds
     if arguments.world_size > 1:
         dist.barrier()
@@ -74,6 +76,17 @@ def train(recipe: Recipe) -> dict[str, Any]:
     if arguments.world_size > 1:
         dist.barrier()
     return results
+
+
+@contextmanager
+def float32_matmul_precision(precision: str) -> Iterator[None]:
+    """Within this context float32 matrices are multiplied with this precision, after it as before."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:

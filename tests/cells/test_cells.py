@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rnn_hub.cells import CELLS, Cell, fused, get_cell, packed, register_cell
 from rnn_hub.cells.scan import scan_steps
+from rnn_hub.training.run import float32_matmul_precision
 
 BATCH, TIME, INPUTS, UNITS = 4, 9, 5, 6
 LENGTHS = torch.tensor([9, 4, 0, 1])
@@ -304,3 +305,20 @@ def test_the_choice_of_packing_follows_cell_padding_and_dtype() -> None:
     assert packs("lstm", 6)
     assert not packs("lstm", 9)
     assert not packs("gru", 6, dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("has_units", [True, False])
+def test_wide_lstms_are_packed_where_products_may_be_in_bfloat16(
+    has_units: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packs(units: int, batch: int) -> bool:
+        kind = get_cell("lstm")
+        weights = {key: torch.zeros(shape) for key, shape in kind.weight_shapes(2, units).items()}
+        x = torch.zeros(batch, 10, 2, requires_grad=True)
+        return fused._pays_to_pack("lstm", weights, x, kind(weights, units).init_state(batch, x), None)
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_units)
+    assert not packs(512, 16)
+    with float32_matmul_precision("medium"):
+        assert packs(512, 16) == packs(256, 32) == has_units
+        assert not packs(128, 128) and not packs(256, 16)

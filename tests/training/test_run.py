@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from transformers import TrainerState, TrainingArguments
 
 from rnn_hub.errors import RnnHubError
+from rnn_hub.training import trainer
 from rnn_hub.training.progress import Progress
 from rnn_hub.training.recipes import build_recipe
 from rnn_hub.training.run import train
@@ -39,6 +40,21 @@ train(load_recipe(sys.argv[1]))
 
 def run(corpus, folder, **training):
     return train(build_recipe(tiny.recipe(corpus, folder, training=training)))
+
+
+def test_products_have_the_precision_that_the_recipe_asks_for_in_training_only(corpus, tmp_path, monkeypatch):
+    seen = []
+    whole = trainer.RnnTrainer.training_step
+
+    def noting(self, *inputs):
+        seen.append(torch.get_float32_matmul_precision())
+        return whole(self, *inputs)
+
+    monkeypatch.setattr(trainer.RnnTrainer, "training_step", noting)
+    run(corpus, tmp_path / "run", max_steps=2, eval_strategy="no", matmul_precision="medium")
+    assert set(seen) == {"medium"} and torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(RnnHubError, match="'bf16' is none of highest, high, medium"):
+        run(corpus, tmp_path / "other", matmul_precision="bf16")
 
 
 def test_a_tiny_model_learns_and_leaves_a_complete_folder(corpus, tmp_path):
