@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
+from torch.utils._pytree import tree_map
+from transformers import CompileConfig, GenerationConfig, GenerationMixin, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation import EosTokenCriteria, MaxLengthCriteria, StoppingCriteria
 from transformers.generation.utils import (
     GenerateBeamDecoderOnlyOutput,
@@ -20,7 +21,7 @@ from rnn_hub.cache import RnnCache
 from rnn_hub.cells.fused import lay_out_weight
 from rnn_hub.cells.int8 import quantize
 from rnn_hub.generation.beam import BeamSearch
-from rnn_hub.generation.steps import choose_tokens
+from rnn_hub.generation.steps import Step, choose_tokens
 from rnn_hub.layers.view import with_matrices
 
 
@@ -29,7 +30,8 @@ class RnnGenerationMixin(GenerationMixin):
 
     Everything before and after the loop is transformers'. So is the loop where scores, logits or attention weights of
     each step are asked for, for stopping criteria other than a length and an end, without a cache, for beams with
-    logits processors, sampling or a cache to resume from, and for models spread over devices.
+    logits processors, sampling or a cache to resume from, and for models spread over devices. A `compile_config`
+    compiles the step of our loops.
     """
 
     decoding_modules: ClassVar[tuple[str, ...]]
@@ -45,6 +47,20 @@ class RnnGenerationMixin(GenerationMixin):
         if on:
             self.__dict__["_int8_view"] = self._view(quantize)
         return self
+
+    def _step(self, rows: int, steps: int, compile_config: CompileConfig | None) -> Step:
+        """The fastest `decode_step` for so many rows and steps, or the compiled one where the caller asks for it.
+
+        A compiled step belongs to the model and is kept. On a GPU its outputs are copied: the next replay of its CUDA
+        graph would write over the state.
+        """
+        if compile_config is None:
+            return self._decoder(rows, steps).decode_step
+        options = compile_config.to_dict()
+        if self.__dict__.get("_compiled_step", (None,))[0] != options:
+            self.__dict__["_compiled_step"] = options, torch.compile(self.decode_step, **options)
+        step = self.__dict__["_compiled_step"][1]
+        return step if self.device.type == "cpu" else lambda *inputs: tree_map(torch.clone, step(*inputs))
 
     def _decoder(self, rows: int, steps: int) -> Self:
         """The model, or a view of it, whose `decode_step` is fastest for so many rows and steps."""
@@ -80,7 +96,7 @@ class RnnGenerationMixin(GenerationMixin):
         drop = not (state_is_kept or logits_processor or generation_config.do_sample)
         steps = generation_config.max_length - input_ids.shape[1]
         tokens, state = choose_tokens(
-            self._decoder(len(input_ids), steps).decode_step,
+            self._step(len(input_ids), steps, generation_config.compile_config),
             logits,
             cache.memory,
             cache.state,
@@ -126,7 +142,7 @@ class RnnGenerationMixin(GenerationMixin):
                 model_kwargs[name] = value[::beams]
         logits, cache = self._read_prompt(prompt, model_kwargs)
         search = BeamSearch(generation_config, prompt.shape[1])
-        step = self._decoder(rows, search.steps).decode_step
+        step = self._step(rows, search.steps, generation_config.compile_config)
         tokens, scores = search.run(step, logits, cache.memory, cache.state)
         prompts = prompt.repeat_interleave(generation_config.num_return_sequences, dim=0)
         sequences = torch.cat([prompts, tokens], dim=1)

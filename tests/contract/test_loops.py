@@ -3,11 +3,13 @@
 import pytest
 import torch
 from torch import Tensor
-from transformers import GenerationMixin, MaxLengthCriteria, MaxTimeCriteria, StoppingCriteriaList
+from transformers import CompileConfig, GenerationMixin, MaxLengthCriteria, MaxTimeCriteria, StoppingCriteriaList
 from transformers.generation import EosTokenCriteria
 from transformers.generation.utils import GenerateBeamEncoderDecoderOutput
 
 from rnn_hub.generation.beam import top_k
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.fixture
@@ -72,6 +74,22 @@ def test_sentences_leave_the_batch_when_they_have_ended(make, many, search: dict
     model.generate(**many, **search, do_sample=False, max_new_tokens=30)
     assert rows == sorted(rows, reverse=True)
     assert rows[0] > rows[-1]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_compiled_step_gives_the_same_tokens(make, many, beams: int, device: str, monkeypatch) -> None:
+    model, compiled = make().to(device), []
+    kind = {"cpu": {"backend": "aot_eager", "mode": "default"}, "cuda": {}}[device]  # a CPU's own backend takes long
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *given, **options: compiled.append(1) or compiler(*given, **options))
+    batch = {name: part.to(device) for name, part in many.items()}
+    options = {"num_beams": beams, "do_sample": False, "max_new_tokens": 9}
+    expected = model.generate(**batch, **options)
+    for _ in range(2):
+        tokens = model.generate(**batch, **options, compile_config=CompileConfig(dynamic=True, **kind))
+        assert torch.equal(tokens, expected)
+    assert compiled == [1]
 
 
 def test_the_callers_own_stopping_criteria_are_kept(make, many) -> None:
