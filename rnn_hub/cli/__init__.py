@@ -61,6 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
+    command.add_argument("--temperature", type=float, help="of samples: above 0; lower is more predictable")
+    command.add_argument("--seed", type=int, help="the same seed gives the same samples: text, music, forecasts")
     command.add_argument(
         "--condition", action="append", metavar="NAME=VALUE", help="of a model that writes text under a condition"
     )
@@ -73,8 +75,6 @@ def build_parser() -> argparse.ArgumentParser:
     music.add_argument("--voice", help="which voice the melody is: S, A, T or B (default: S)")
     music.add_argument("--tempo", type=int, help="quarter notes a minute")
     music.add_argument("--instrument", help="organ, piano, strings or choir (default: organ)")
-    music.add_argument("--temperature", type=float, help="above 0; lower is more predictable")
-    music.add_argument("--seed", type=int, help="the same seed gives the same music, or samples")
     series = command.add_argument_group("forecasting", "the input is a table: CSV or JSON")
     series.add_argument(
         "--input", dest="table", metavar="FILE", help="a table with a column of dates and one of values"

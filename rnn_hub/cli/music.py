@@ -8,7 +8,7 @@ from typing import Any
 
 from rnn_hub.errors import RnnHubError
 
-OPTIONS = ("style", "beats", "primer", "melody", "voice", "tempo", "instrument", "temperature", "seed")
+MUSIC_OPTIONS = ("style", "beats", "primer", "melody", "voice", "tempo", "instrument")
 
 
 def write_music(pipe: Any, keys: list[str], options: argparse.Namespace) -> None:
@@ -28,7 +28,9 @@ def write_music(pipe: Any, keys: list[str], options: argparse.Namespace) -> None
         if not path.parent.is_dir():
             raise RnnHubError(f"there is no folder {path.parent} to write {path.name} to")
     arguments = {
-        name: getattr(options, name) for name in (*OPTIONS, "max_new_tokens") if getattr(options, name) is not None
+        name: getattr(options, name)
+        for name in (*MUSIC_OPTIONS, "temperature", "seed", "max_new_tokens")
+        if getattr(options, name) is not None
     }
     records: list[dict[str, Any]] = []
     for key in keys or [None]:

@@ -12,10 +12,22 @@ from pathlib import Path
 
 from rnn_hub.cli.console import log_to_stderr, quiet
 from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
+from rnn_hub.cli.music import MUSIC_OPTIONS, write_music
 from rnn_hub.errors import RnnHubError
 
 #: tasks whose inputs are files, named one by one
 FILE_TASKS = ("image-to-text", "video-classification", "video-to-text")
+
+_SAMPLING = ("language-modeling", "conditional-text-generation", "music-generation")
+#: options that only some tasks know
+TASKS_OF_OPTIONS = {
+    **dict.fromkeys(MUSIC_OPTIONS, ("music-generation",)),
+    **dict.fromkeys(("table", "horizon", "date", "value", "plot"), ("forecasting",)),
+    "output": ("music-generation", "forecasting"),
+    "temperature": _SAMPLING,
+    "seed": (*_SAMPLING, "forecasting"),
+    "condition": ("conditional-text-generation",),
+}
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -32,13 +44,12 @@ def predict(options: argparse.Namespace) -> None:
     from rnn_hub.pipelines import pipeline
 
     task = read_recipe(options.model).get("task", "translation")
+    refuse_foreign_options(options, task)
     if task == "forecasting":
         from rnn_hub.cli.forecast import write_forecast
 
         write_forecast(pipeline(task, model=options.model, device=options.device), _table(options), options)
         return
-    if options.table:
-        raise RnnHubError(f"--input is for models that forecast, and this one does {task}: leave it out")
     if not options.input and (options.melody or options.primer):
         texts = []
     else:
@@ -47,13 +58,17 @@ def predict(options: argparse.Namespace) -> None:
     if options.int8:
         decode_in_int8(pipe.model)
     if task == "music-generation":
-        from rnn_hub.cli.music import write_music
-
         write_music(pipe, texts, options)
         return
     arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
-    if options.condition:
-        arguments["condition"] = read_conditions(options.condition, task)
+    if options.temperature is not None:
+        arguments |= {"temperature": options.temperature, "do_sample": True}
+    if options.seed is not None:
+        from transformers import set_seed
+
+        set_seed(options.seed)
+    if options.condition is not None:
+        arguments["condition"] = read_conditions(options.condition)
     if options.n_best > 1 and task in ("text-classification", "video-classification"):
         arguments["top_k"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
@@ -75,6 +90,18 @@ def predict(options: argparse.Namespace) -> None:
                 print(f"{score}{text}", flush=True)
 
 
+def refuse_foreign_options(options: argparse.Namespace, task: str) -> None:
+    """Refuse an option of another task, before the model is loaded: it would have no effect.
+
+    Raises:
+        RnnHubError: an option that was given, and the tasks that know it.
+    """
+    for name, tasks in TASKS_OF_OPTIONS.items():
+        if getattr(options, name) is not None and task not in tasks:
+            flag = {"table": "input"}.get(name, name)
+            raise RnnHubError(f"--{flag} is for {' and '.join(tasks)}, and this model does {task}: leave it out")
+
+
 def read_files(words: list[str]) -> list[str]:
     """The names of files, or of folders of frames: each argument, or each line of standard input."""
     names = words if words and words != ["-"] else sys.stdin.read().splitlines()
@@ -83,10 +110,8 @@ def read_files(words: list[str]) -> list[str]:
     return names
 
 
-def read_conditions(texts: list[str], task: str) -> dict[str, str]:
+def read_conditions(texts: list[str]) -> dict[str, str]:
     """What ``--condition NAME=VALUE`` says."""
-    if task != "conditional-text-generation":
-        raise RnnHubError(f"--condition: a model of {task} takes none: leave it out")
     for text in texts:
         if "=" not in text:
             raise RnnHubError(f"--condition {text!r}: write NAME=VALUE, such as sentiment=positive")

@@ -18,6 +18,7 @@ from rnn_hub.data.music_files import SAMPLING_RATE, read_music, render
 from rnn_hub.data.music_tokens import MusicProcessor, beat_word, body_words
 from rnn_hub.errors import RnnHubError
 from rnn_hub.generation.music import MusicGrammar
+from rnn_hub.pipelines.sampling import check_temperature
 
 MAX_BEATS, DEFAULT_BEATS = 400, 64
 DEFAULT_TEMPO = 72
@@ -226,11 +227,7 @@ class MusicPipeline(Pipeline):
 
 def _check_sampling(generation: dict[str, Any]) -> None:
     """Refuse what cannot be sampled with."""
-    temperature = generation.get("temperature")
-    if temperature is not None and (isinstance(temperature, bool) or not 0 < temperature < float("inf")):
-        raise RnnHubError(
-            f"temperature must be above 0, not {temperature!r}; for the likeliest token each time set do_sample=False"
-        )
+    check_temperature(generation)
     count = generation.get("num_return_sequences", 1)
     if not isinstance(count, int) or count < 1:
         raise RnnHubError(f"num_return_sequences must be a whole number of at least 1, not {count!r}")

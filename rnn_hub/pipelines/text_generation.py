@@ -11,6 +11,7 @@ from transformers.generation.utils import GenerationConfig
 
 from rnn_hub.data.conditions import condition_ids
 from rnn_hub.errors import RnnHubError
+from rnn_hub.pipelines.sampling import check_temperature
 
 
 class ContinuationPipeline(TextGenerationPipeline):
@@ -22,7 +23,7 @@ class ContinuationPipeline(TextGenerationPipeline):
     ``condition_vector``.
 
     Raises:
-        RnnHubError: an unknown condition or value, listing the known ones.
+        RnnHubError: an unknown condition or value, listing the known ones; a temperature of 0 or less.
     """
 
     auto_model_class = AutoModelForCausalLM
@@ -36,6 +37,7 @@ class ContinuationPipeline(TextGenerationPipeline):
         **kwargs: Any,
     ) -> list:
         """Continue a prompt or a list of prompts; a sample needs no progress bar, which other pipelines have."""
+        check_temperature(kwargs)
         if condition:
             ids = condition_ids(self.model.config.condition_labels or {}, condition)
             kwargs |= {"condition_ids": torch.tensor([ids], device=self.model.device), "batch_size": 1}

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 from rnn_hub.data.loading import load_split
 
 CELLS = ("lstm", "gru", "min_gru", "rg_lru", "mlstm")
-COMMON = ("training.logging_steps=200",)
+COMMON = ("training.logging_steps=200", "training.matmul_precision=medium")
 TEXT = ("model_cards/rnn-text-shakespeare", f"dataset.path={DATA.parent / 'tiny_shakespeare'}")
 TRANSLATION = (
     "model_cards/rnn-translation-en-de",

@@ -101,3 +101,22 @@ def test_the_demo_offers_the_conditions(folder) -> None:
     assert set(view.text.split()[1:]) <= set(WORDS["high"]) and view.notice == ""
     *_, view = text_generation.write(shelf, "count", NAME, 12, 0.7, 1.0, 1, text_generation.NO_CONDITION)
     assert view.text.startswith("count ")
+
+
+def test_a_seed_gives_the_same_samples_and_what_has_no_effect_is_refused(folder, capsys) -> None:
+    def predict(*options: str) -> tuple[int, str]:
+        code = main(["predict", str(folder), "count", "--max-new-tokens", "8", "--n-best", "4", *options])
+        captured = capsys.readouterr()
+        return code, captured.out or captured.err.splitlines()[-1]
+
+    hot = ("--temperature", "50", "--seed")
+    assert predict(*hot, "1") == predict(*hot, "1") != predict(*hot, "2")
+    code, message = predict("--temperature", "-1")
+    assert code == 2 and "temperature must be above 0, not -1.0" in message
+    code, message = predict("--tempo", "90")
+    assert code == 2
+    assert message.endswith(
+        "--tempo is for music-generation, and this model does conditional-text-generation: leave it out"
+    )
+    code, message = predict("--input", "table.csv")
+    assert code == 2 and "--input is for forecasting" in message
