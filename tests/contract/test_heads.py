@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 from rnn_hub import RnnClassifierConfig, RnnForSequenceClassification, RnnForTokenClassification
 
 BERT = {"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 40}
+OVER_BERT = {"encoder": BERT, "stack_over_encoder": True, "freeze_encoder": True, "ignored_token_ids": [2]}
 TEXT = {
     "last": {"pooling": "last"},
     "mean, gru": {"pooling": "mean", "cell_type": "gru"},
@@ -18,6 +19,7 @@ TEXT = {
     "attention, whole words, characters": {"whole_words": True, "char_features": "cnn", "characters": "abc"},
     "last, whole words, layer norm": {"pooling": "last", "whole_words": True, "layer_norm": True, "num_layers": 2},
     "attention over BERT": {"encoder": BERT, "ignored_token_ids": [2]},
+    "last, gru over frozen BERT": {"pooling": "last", "cell_type": "gru", **OVER_BERT},
 }
 TAGS = {
     "linear": {},
@@ -26,6 +28,7 @@ TAGS = {
     "linear, whole words, char rnn": {"whole_words": True, "char_features": "rnn", "characters": "abc"},
     "crf, one direction, elman": {"crf": True, "bidirectional": False, "cell_type": "elman"},
     "crf over BERT": {"crf": True, "encoder": BERT, "ignored_token_ids": [2]},
+    "crf over lstm over frozen BERT, whole words": {"crf": True, "whole_words": True, **OVER_BERT},
 }
 KINDS = {f"text: {name}": (RnnForSequenceClassification, options) for name, options in TEXT.items()}
 KINDS |= {f"tags: {name}": (RnnForTokenClassification, options) for name, options in TAGS.items()}
@@ -94,7 +97,8 @@ def test_what_is_padded_gets_no_gradient_and_all_parameters_get_some(model, batc
     if isinstance(model, RnnForTokenClassification):
         labels = torch.tensor([[0, 1, 2, 0, 1, 2]] * 4).masked_fill(batch["attention_mask"] == 0, -100)
     model(**batch, labels=labels).loss.backward()
-    missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    missing = [name for name, parameter in trained.items() if parameter.grad is None]
     unused = ("pooler", "token_type", "norms.1")  # the final state is taken before the last norm
     assert all(any(part in name for part in unused) for name in missing), missing
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)

@@ -107,6 +107,60 @@ def test_vectors_stay_as_they_are_and_words_of_the_file_join_the_vocabulary(tmp_
     torch.testing.assert_close(rows, expected * scale, atol=2e-3, rtol=2e-3)
 
 
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory) -> str:
+    """The folder of a tiny pretrained encoder, whose tokenizer marks each text's beginning."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    folder = tmp_path_factory.mktemp("bert")
+    words = " ".join((*tiny_labels.PEOPLE, *tiny_labels.PLACES, "lived in saw left")).lower().split()
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys([*words, "br", "##ew", "##ster", "."])]
+    vocab = {piece: row for row, piece in enumerate(piece for piece in pieces if piece != "brewster")}
+    tokenizer = BertTokenizer(vocab=vocab, mask_token="[UNK]")
+    tokenizer.save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(tokenizer) + 2, **sizes)).save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_gru_over_a_frozen_pretrained_encoder_learns_and_leaves_it_alone(bert, tmp_path) -> None:
+    from transformers import AutoModel, pipeline
+
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "visit")
+    over = {"encoder": bert, "freeze_encoder": True, "stack_over_encoder": True, "cell_type": "gru"}
+    sections = {"tokenizer": {"pretrained": bert, "dropout": 0.0}, "model": {"char_features": None, **over}}
+    results = train(build_recipe(tiny_labels.recipe("visit", corpus, tmp_path / "run", **sections)))
+    assert results["evaluations"][0]["metrics"]["entity_f1"] > 95
+    model, tokenizer = load_task("token-classification").load_model(str(tmp_path / "run"))
+    for name, weight in AutoModel.from_pretrained(bert).state_dict().items():
+        torch.testing.assert_close(model.encoder.model.state_dict()[name], weight, atol=1e-3, rtol=1e-3)
+    assert "over the pretrained encoder" in (tmp_path / "run" / "README.md").read_text()
+    find = pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple")
+    entities = find("Grace Brewster Hopper left Bath .")
+    assert [entity["word"] for entity in entities] == ["grace brewster hopper", "bath"]
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("model", {"encoder": "absent/encoder"}, "cannot load the pretrained encoder 'absent/encoder'"),
+        ("model", {"char_features": "cnn"}, "char_features belong to our own encoder"),
+        ("model", {"encoder": None}, "stack_over_encoder is about another encoder"),
+        ("tokenizer", {"pretrained": None}, r"tokens and the tokenizer \d+: set tokenizer.pretrained"),
+        ("tokenizer", {"dropout": 0.1}, "tokenizer.dropout is for tokenizers that are trained here"),
+    ],
+)
+def test_mistakes_about_a_pretrained_encoder_are_told_at_once(section, change, message, bert, tmp_path) -> None:
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "visit")
+    over = {"encoder": bert, "stack_over_encoder": True, "char_features": None}
+    values = tiny_labels.recipe("visit", corpus, tmp_path / "run", model=over)
+    values["tokenizer"] |= {"pretrained": bert, "dropout": 0.0}
+    values[section] |= change
+    with pytest.raises(RnnHubError, match=message):
+        train(build_recipe(values))
+
+
 def test_long_texts_of_the_training_split_can_be_seen_more_often(tmp_path) -> None:
     task, corpus = load_task("text-classification"), tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
     plain = task.dataset_section(path=str(corpus))

@@ -24,7 +24,10 @@ class RnnClassifierConfig(RnnEncoderConfig):
             for a CRF.
         consistency: weight in the training loss of a text classifier of the divergence between two passes over the same
             texts, each with its own dropout (R-Drop, Liang et al. 2021, equation 2); a step then costs twice.
-        encoder: the configuration, as a dictionary, of any other encoder of transformers to use instead of ours.
+        encoder: the configuration, as a dictionary, of any other encoder of transformers to use instead of ours. With
+            `whole_words` the pieces of a word are then one step too, the mean of their states.
+        stack_over_encoder: whether a recurrent stack, as `RnnConfig` describes it, reads that encoder's states.
+        freeze_encoder: leave that encoder as it is in training.
         ignored_token_ids: with such an encoder, tokens of its inputs that belong to no text, and so get no tag.
     """
 
@@ -39,6 +42,8 @@ class RnnClassifierConfig(RnnEncoderConfig):
     label_smoothing: float | int = 0.0
     consistency: float | int = 0.0
     encoder: dict[str, Any] | None = None
+    stack_over_encoder: bool = False
+    freeze_encoder: bool = False
     ignored_token_ids: list[int] | None = None
 
     def validate_classifier(self) -> None:
@@ -49,6 +54,11 @@ class RnnClassifierConfig(RnnEncoderConfig):
             raise ValueError(f"attention_hops must be at least 1, got {self.attention_hops}")
         if self.encoder is not None and "model_type" not in self.encoder:
             raise ValueError("encoder lacks 'model_type': pass a model's whole configuration, as its to_dict() gives")
+        for name in ("stack_over_encoder", "freeze_encoder"):
+            if self.encoder is None and getattr(self, name):
+                raise ValueError(f"{name} is about another encoder than ours, and there is no encoder")
+        if self.encoder is not None and self.char_features:
+            raise ValueError("char_features belong to our own encoder: leave them or the other encoder out")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
