@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--num-beams", type=int, help="beams (default: the model's generation config)")
     command.add_argument("--length-penalty", type=float, help="exponent of the length in a beam's score")
     command.add_argument("--max-new-tokens", type=int, help="longest output")
+    command.add_argument("--max-length", type=int, help="of labels: tokens read of a text (default: the model's limit)")
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
     command.add_argument("--output", help="write the predictions to this file, one a line")

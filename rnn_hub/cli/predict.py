@@ -27,6 +27,7 @@ TASKS_OF_OPTIONS = {
     "temperature": _SAMPLING,
     "seed": (*_SAMPLING, "forecasting"),
     "condition": ("conditional-text-generation",),
+    "max_length": ("text-classification", "token-classification"),
 }
 
 
@@ -63,6 +64,8 @@ def predict(options: argparse.Namespace) -> None:
     arguments = {"batch_size": options.batch_size, **generation_options(options, pipe.model)}
     if options.temperature is not None:
         arguments |= {"temperature": options.temperature, "do_sample": True}
+    if options.max_length is not None:
+        arguments["max_length"] = options.max_length
     if options.seed is not None:
         from transformers import set_seed
 
@@ -98,7 +101,7 @@ def refuse_foreign_options(options: argparse.Namespace, task: str) -> None:
     """
     for name, tasks in TASKS_OF_OPTIONS.items():
         if getattr(options, name) is not None and task not in tasks:
-            flag = {"table": "input"}.get(name, name)
+            flag = {"table": "input"}.get(name, name).replace("_", "-")
             raise RnnHubError(f"--{flag} is for {' and '.join(tasks)}, and this model does {task}: leave it out")
 
 

@@ -23,6 +23,7 @@ def classify(
     batch_size: int,
     progress: bool = False,
     is_split_into_words: bool = False,
+    max_length: int | None = None,
     **options: Any,
 ) -> list:
     """Run a pipeline's model on texts sorted by length.
@@ -32,19 +33,22 @@ def classify(
         inputs: texts, or lists of words.
         read: makes the results of a batch from the model's output, the encoded texts and their places in `inputs`.
         batch_size: texts of a batch.
+        max_length: tokens that are read of a text; by default the tokenizer's limit.
         options: for the model's `forward`.
 
     Returns:
         the results in the order of the inputs.
 
     Raises:
-        RnnHubError: a batch size below 1, an input of another type, or one without a word; the message says which.
+        RnnHubError: a batch size or length below 1, an input of another type, or one without a word; the message says
+            which.
     """
     if batch_size < 1:
         raise RnnHubError(f"batch_size must be at least 1, not {batch_size}")
+    limit = _limit(pipe, max_length)
     if not inputs:
         return []
-    encoded = _encode(pipe.tokenizer, inputs, is_split_into_words)
+    encoded = _encode(pipe.tokenizer, inputs, is_split_into_words, limit)
     lengths = [len(ids) for ids in encoded["input_ids"]]
     order = sorted(range(len(inputs)), key=lambda index: -lengths[index])
     results: list = [None] * len(inputs)
@@ -59,8 +63,20 @@ def classify(
     return results
 
 
-def _encode(tokenizer: Any, inputs: Sequence[Any], is_split_into_words: bool) -> BatchEncoding:
-    """Ids and places of the tokens of all inputs, cut to the tokenizer's limit."""
+def _limit(pipe: Pipeline, wanted: int | None) -> int:
+    """How many tokens are read of a text: a recurrent network has no limit of its own, another encoder may."""
+    if wanted is None:
+        return pipe.tokenizer.model_max_length
+    if wanted < 1:
+        raise RnnHubError(f"max_length must be at least 1, not {wanted}")
+    positions = (pipe.model.config.encoder or {}).get("max_position_embeddings", wanted)
+    if wanted > positions:
+        raise RnnHubError(f"max_length {wanted} is beyond the {positions} positions that the model's encoder knows")
+    return wanted
+
+
+def _encode(tokenizer: Any, inputs: Sequence[Any], is_split_into_words: bool, limit: int) -> BatchEncoding:
+    """Ids and places of the tokens of all inputs, cut to a limit."""
     wanted, name = (list, "lists of words") if is_split_into_words else (str, "texts")
     for number, text in enumerate(inputs, 1):
         if not isinstance(text, wanted):
@@ -72,14 +88,14 @@ def _encode(tokenizer: Any, inputs: Sequence[Any], is_split_into_words: bool) ->
         return_special_tokens_mask=True,
         verbose=False,
     )
-    limit, unknown, doubtful = tokenizer.model_max_length, tokenizer.unk_token_id, 0
+    unknown, doubtful = tokenizer.unk_token_id, 0
     for index, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         words = [token for token, is_special in zip(ids, special, strict=True) if token == unknown or not is_special]
         if not words:
             raise RnnHubError(f"input {index + 1} holds no word, so there is nothing to say about it: leave it out")
         doubtful += all(token == unknown for token in words)
         if len(ids) > limit:
-            logger.warning("input %d has %d tokens and is cut to the model's limit of %d", index + 1, len(ids), limit)
+            logger.warning("input %d has %d tokens and is cut to the limit of %d", index + 1, len(ids), limit)
             encoded["input_ids"][index] = ids[:limit]
     if doubtful:
         logger.warning("%d of %d inputs hold only words that the model does not know: a guess", doubtful, len(inputs))

@@ -57,4 +57,6 @@ def reason(error: BaseException) -> str:
     """What an exception says, in one line; of a strict dataclass's error what its validator said."""
     if isinstance(error, StrictDataclassError) and error.__cause__ is not None:
         error = error.__cause__
+    if "ignore_mismatched_sizes" in str(error):
+        return "its weights have other sizes than its config.json says (or labels, id2label, that it lacks)"
     return " ".join(str(error).split()) or type(error).__name__

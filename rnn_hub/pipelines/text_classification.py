@@ -27,6 +27,7 @@ class TextLabelPipeline(TextClassificationPipeline):
         return_attention: add ``words`` and ``attention``, for each the words as (start, end) in the text and their
             weights, one list a hop of the attention.
         progress: show a progress bar on standard error.
+        max_length: tokens that are read of a text, more or fewer than the tokenizer's ``model_max_length``.
     """
 
     auto_model_class = AutoModelForSequenceClassification
@@ -38,6 +39,7 @@ class TextLabelPipeline(TextClassificationPipeline):
         top_k: int | None = 1,
         return_attention: bool = False,
         progress: bool = False,
+        max_length: int | None = None,
     ) -> dict | list:
         """Classify a text or a list of texts; see the class for the arguments."""
         if return_attention and self.model.config.pooling != "attention":
@@ -55,7 +57,7 @@ class TextLabelPipeline(TextClassificationPipeline):
 
         size = batch_size or self._batch_size or 32
         options = {"output_attentions": True} if return_attention else {}
-        results = classify(self, texts, read, size, progress, **options)
+        results = classify(self, texts, read, size, progress, max_length=max_length, **options)
         return results[0] if isinstance(inputs, str) else results
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:

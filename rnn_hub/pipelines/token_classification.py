@@ -29,6 +29,7 @@ class EntityPipeline(TokenClassificationPipeline):
         is_split_into_words: the inputs are lists of words; ``start`` and ``end`` then count words, and with "none"
             every word has its entry.
         progress: show a progress bar on standard error.
+        max_length: tokens that are read of a text, more or fewer than the tokenizer's ``model_max_length``.
     """
 
     auto_model_class = AutoModelForTokenClassification
@@ -40,6 +41,7 @@ class EntityPipeline(TokenClassificationPipeline):
         aggregation_strategy: str = "simple",
         is_split_into_words: bool = False,
         progress: bool = False,
+        max_length: int | None = None,
     ) -> list:
         """Find the entities of a text or of a list of texts; see the class for the arguments."""
         if aggregation_strategy not in STRATEGIES:
@@ -57,7 +59,7 @@ class EntityPipeline(TokenClassificationPipeline):
             return results
 
         size = batch_size or self._batch_size or 32
-        results = classify(self, texts, read, size, progress, is_split_into_words)
+        results = classify(self, texts, read, size, progress, is_split_into_words, max_length)
         return results[0] if isinstance(inputs, str) else results
 
     def _words(

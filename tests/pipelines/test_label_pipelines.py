@@ -1,6 +1,8 @@
 """Labels and entities from plain text: ours and transformers' own pipelines, and every kind of bad input."""
 
+import json
 import logging
+import shutil
 
 import pytest
 import torch
@@ -115,16 +117,42 @@ def test_a_text_of_100000_words_is_cut_with_a_warning_that_names_the_limit(class
     pipe, text = (classify, "dull " * 100_000) if kind == "opinion" else (find, "Bath . " * 50_000)
     with caplog.at_level(logging.WARNING, "rnn_hub"):
         result = pipe(text)
-    assert "has 100000 tokens and is cut to the model's limit of 64" in caplog.text
+    assert "has 100000 tokens and is cut to the limit of 64" in caplog.text
     assert result["label"] == "negative" if kind == "opinion" else len(result) == 32
     if kind == "visit":
         tags = find([text.split()], is_split_into_words=True, aggregation_strategy="none")[0]
         assert len(tags) == 100_000 and tags[-1]["entity"] == "O"
 
 
+def test_a_long_text_is_read_as_far_as_asked_and_without_a_warning_whole(classify, find, caplog) -> None:
+    text = "the film is dull . " * 3_000 + "brilliant ! " * 6_000  # 27,000 tokens, the model's limit is 64
+    assert classify(text, max_length=4)["label"] == classify("the film is dull")["label"]
+    assert "is cut to the limit of 4" in caplog.text
+    caplog.clear()
+    whole = classify(text, max_length=100_000, return_attention=True)
+    assert len(whole["words"]) == 27_000 and not caplog.text
+    visits = find("Ada Lovelace saw Bath . " * 2_000, max_length=100_000)
+    assert len(visits) == 4_000 and visits[-1]["end"] == len("Ada Lovelace saw Bath . " * 2_000) - 3
+
+
+@pytest.mark.parametrize("kind", ["opinion", "visit"])
+def test_labels_missing_from_a_config_are_told(folders, kind, tmp_path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folders[kind], folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["id2label"], config["label2id"]
+    (folder / "config.json").write_text(json.dumps(config))
+    if kind == "opinion":  # two labels are what transformers supposes
+        assert rnn_hub.pipeline("text-classification", model=str(folder))(OPINION)["label"] == "LABEL_1"
+        return
+    with pytest.raises(RnnHubError, match="other sizes than its config.json says .or labels, id2label, that it lacks"):
+        rnn_hub.pipeline("token-classification", model=str(folder))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda classify, find: classify("a", max_length=0), "max_length must be at least 1, not 0"),
         (lambda classify, find: classify([3]), "takes texts, and input 1 is a int"),
         (lambda classify, find: find(["a"], is_split_into_words=True), "takes lists of words, and input 1 is a str"),
         (lambda classify, find: find("a", aggregation_strategy="middle"), "'middle'; choose one of simple, none"),

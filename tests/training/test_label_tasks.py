@@ -56,6 +56,13 @@ def test_predict_prints_a_line_a_text(folder, kind, capsys) -> None:
         ]
 
 
+def test_predict_reads_as_much_of_a_text_as_asked(folder, capsys) -> None:
+    assert main(["predict", str(folder), "Jane Austen saw the film", "--max-length", "0"]) == 2
+    assert "max_length must be at least 1, not 0" in capsys.readouterr().err
+    assert main(["predict", str(folder), "Jane Austen saw the film", "--max-length", "2"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_a_run_continues_where_it_stopped(kind, tmp_path) -> None:
     corpus = tiny_labels.write_corpus(tmp_path / "corpus", kind)
     values = tiny_labels.recipe(kind, corpus, tmp_path / "run", training={"num_train_epochs": 2})
