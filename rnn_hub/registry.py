@@ -43,6 +43,11 @@ FAMILIES = (
         {"AutoModelForSeq2SeqLM": "rnn_hub.models.seq2seq.modeling_seq2seq:RnnForConditionalGeneration"},
     ),
     ModelFamily(
+        "rnn_hub_pointer",
+        "rnn_hub.models.pointer.configuration_pointer:RnnPointerConfig",
+        {"AutoModelForSeq2SeqLM": "rnn_hub.models.pointer.modeling_pointer:RnnForPointerGeneration"},
+    ),
+    ModelFamily(
         "rnn_hub_caption",
         "rnn_hub.models.caption.configuration_caption:RnnCaptionConfig",
         {"AutoModelForImageTextToText": "rnn_hub.models.caption.modeling_caption:RnnForCaptioning"},
@@ -135,7 +140,7 @@ def register_processors() -> None:
 
 def register_pipelines() -> None:
     """Adds our pipelines, which register themselves, to those of transformers."""
-    for name in ("translation", "captioning"):
+    for name in ("translation", "summarization", "captioning"):
         importlib.import_module(f"rnn_hub.pipelines.{name}")
 
 

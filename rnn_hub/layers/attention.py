@@ -12,12 +12,16 @@ from rnn_hub.cells import fused
 class Memory(NamedTuple):
     """What a decoder attends to: computed once for a source and shared by all its beams.
 
-    Shapes: keys (M, S, K), values (M, S, C), mask (M, S) or None, for M sources of S positions.
+    Shapes: keys (M, S, K), values (M, S, C), mask (M, S) or None, for M sources of S positions; tokens (M, S), what
+    stands at the positions, for a model that copies; coverage (B, S), for one step, how much a row has attended to each
+    position before.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None
+    tokens: Tensor | None = None
+    coverage: Tensor | None = None
 
     def select(self, rows: Tensor) -> "Memory":
         """Some of the sources."""
@@ -69,18 +73,23 @@ class Attention(nn.Module):
         Raises:
             ValueError: where B is no multiple of M.
         """
-        sources, positions = memory.values.shape[:2]
+        sources = len(memory.values)
         batch, steps = query.shape[:2]
         if batch % sources:
             raise ValueError(f"{batch} rows of queries cannot share {sources} sources: pass a multiple of them")
         energy = self.energy(query.reshape(sources, batch // sources * steps, query.shape[-1]), memory.keys)
+        return self.weigh(energy, memory, batch, steps)
+
+    @staticmethod
+    def weigh(energy: Tensor, memory: Memory, batch: int, steps: int) -> tuple[Tensor, Tensor]:
+        """From energies (M, N, S) to contexts (B, T, C) and weights (B, T, S), where M N = B T."""
         if memory.mask is not None:
             energy = energy.masked_fill(~memory.mask[:, None], torch.finfo(energy.dtype).min)
         weights = torch.softmax(energy, dim=-1, dtype=torch.promote_types(energy.dtype, torch.float32))
         if memory.mask is not None:
             weights = weights * memory.mask[:, None]
         context = torch.bmm(weights.to(memory.values.dtype), memory.values)
-        return context.view(batch, steps, context.shape[-1]), weights.view(batch, steps, positions)
+        return context.view(batch, steps, context.shape[-1]), weights.view(batch, steps, weights.shape[-1])
 
 
 def register_attention(name: str) -> Callable[[type[Attention]], type[Attention]]:

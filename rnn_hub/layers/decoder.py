@@ -55,6 +55,7 @@ class AttentionDecoder(nn.Module):
         if not -num_layers <= attention_layer < num_layers:
             raise ValueError(f"attention_layer {attention_layer} is not one of the decoder's {num_layers} layers")
         self.input_feeding, self.output_size = input_feeding, output_size
+        self.feeds_back = input_feeding  # whether a step needs what the step before has made
         self.attention = None if attention_type is None else get_attention(attention_type)(hidden_size, memory_size)
         context_size = 0 if self.attention is None else memory_size
         lower_layers = num_layers if self.attention is None else attention_layer % num_layers + 1
@@ -83,6 +84,10 @@ class AttentionDecoder(nn.Module):
             states += ((like.new_zeros(batch_size, self.output_size),),)
         return states
 
+    def begin(self, state: DecoderState, memory: Memory | None) -> DecoderState:
+        """The first state, with what depends on the source."""
+        return state
+
     def forward(
         self, x: Tensor, memory: Memory | None, state: DecoderState, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
@@ -97,9 +102,9 @@ class AttentionDecoder(nn.Module):
         Returns:
             attentional vectors (B, T, output_size), attention weights (B, T, S) or None, and the next state.
         """
-        if self.input_feeding and x.shape[1] > 0:
+        if self.feeds_back and x.shape[1] > 0:
             output, weights, state = self._feed(x, memory, state, mask)
-        elif self.input_feeding:
+        elif self.feeds_back:
             output, weights = x.new_zeros(x.shape[0], 0, self.output_size), None
         else:
             output, weights, state = self.step(x, memory, state, mask)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
-from tests.contract.families import CAUSAL, SEQ2SEQ, build_causal, build_seq2seq, draw_batch
+from tests.contract.families import CAUSAL, POINTER, SEQ2SEQ, build_causal, build_pointer, build_seq2seq, draw_batch
 
 KINDS = {name: (build_seq2seq, options) for name, options in SEQ2SEQ.items()}
+KINDS |= {name: (build_pointer, options) for name, options in POINTER.items()}
 KINDS |= {name: (build_causal, options) for name, options in CAUSAL.items()}
 
 

@@ -7,6 +7,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrained
 
 from rnn_hub.models.causal_lm.configuration_causal_lm import RnnCausalLMConfig
 from rnn_hub.models.causal_lm.modeling_causal_lm import RnnForCausalLM
+from rnn_hub.models.pointer.configuration_pointer import RnnPointerConfig
+from rnn_hub.models.pointer.modeling_pointer import RnnForPointerGeneration
 from rnn_hub.models.seq2seq.configuration_seq2seq import RnnSeq2SeqConfig
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
 
@@ -28,6 +30,11 @@ SEQ2SEQ = {
         "share_embeddings": False,
         "source_vocab_size": 35,
     },
+}
+POINTER = {
+    "pointer": {"coverage": False, "attention_type": "general"},
+    "pointer, coverage": {},
+    "pointer, coverage, input feeding": {"input_feeding": True, "cell_type": "gru", "decoder_num_layers": 2},
 }
 CAUSAL = {
     "language model": {"num_layers": 3},
@@ -59,6 +66,12 @@ def build_seq2seq(**options: object) -> RnnForConditionalGeneration:
     """A random model in evaluation mode, whose greedy translations do not repeat one token."""
     sizes = {"encoder_hidden_size": 12, "decoder_hidden_size": 16}
     return _build(RnnForConditionalGeneration, RnnSeq2SeqConfig, **{**sizes, **options})
+
+
+def build_pointer(**options: object) -> RnnForPointerGeneration:
+    """A random pointer-generator in evaluation mode."""
+    sizes = {"encoder_hidden_size": 12, "decoder_hidden_size": 16}
+    return _build(RnnForPointerGeneration, RnnPointerConfig, **{**sizes, **options})
 
 
 def build_causal(**options: object) -> RnnForCausalLM:

@@ -78,13 +78,20 @@ class RnnForCaptioning(RnnForConditionalGeneration):
     def _summary(self, encoder_outputs: ModelOutput, attention_mask: Tensor | None) -> Tensor:
         return encoder_outputs.pooler_output
 
-    def _loss(self, hidden: Tensor, labels: Tensor, items: Tensor | int | None, weights: Tensor | None) -> Tensor:
+    def _loss(
+        self,
+        hidden: Tensor,
+        labels: Tensor,
+        items: Tensor | int | None,
+        weights: Tensor | None,
+        source: ModelOutput,
+    ) -> Tensor:
         real = labels != IGNORED
         if items is None:
             items = real.sum().clamp(min=1)
         if self.config.unk_token_id is not None:
             labels = labels.masked_fill(labels == self.config.unk_token_id, IGNORED)
-        loss = super()._loss(hidden, labels, items, weights)
+        loss = super()._loss(hidden, labels, items, weights, source)
         if self.training and self.config.attention_penalty:
             loss = loss + self.config.attention_penalty * uneven_attention(weights, real) / items
         return loss

@@ -19,13 +19,15 @@ class RnnEncoderOutput(ModelOutput):
     """What an encoder returns.
 
     Shapes: last_hidden_state (B, T, D), 0 at padding; pooler_output (B, D'), the last layer's final hidden states, both
-    directions side by side; state: the final state of every layer and direction.
+    directions side by side; state: the final state of every layer and direction; tokens (B, T): what was read, where a
+    decoder copies it.
     """
 
     last_hidden_state: Tensor | None = None
     pooler_output: Tensor | None = None
     state: StackState | None = None
     mask: Tensor | None = None
+    tokens: Tensor | None = None
 
 
 class RnnEncoderModel(RnnPreTrainedModel):

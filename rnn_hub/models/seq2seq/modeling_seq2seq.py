@@ -44,13 +44,12 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         super().__init__(config)
         self.embeddings = ScaledEmbedding(config.vocab_size, config.embedding_size)
         self.encoder = self._build_encoder(config) if encoder is None else encoder
-        memory_size = self._memory_size()
         self.embedding_dropout = SequenceDropout(config.embedding_dropout, config.variational_dropout)
-        self.decoder = AttentionDecoder(
+        self.decoder = self._decoder_class(config)(
             config.embedding_size,
             config.decoder_hidden_size,
             config.decoder_num_layers,
-            memory_size,
+            self._memory_size(),
             config.embedding_size if config.tie_word_embeddings else config.decoder_hidden_size,
             config.attention_type,
             config.attention_layer,
@@ -66,6 +65,10 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         if config.encoder is None:
             return RnnEncoderModel(config.encoder_config())
         return build_encoder(config.encoder)
+
+    @staticmethod
+    def _decoder_class(config: RnnSeq2SeqConfig) -> type[AttentionDecoder]:
+        return AttentionDecoder
 
     def _memory_size(self) -> int:
         if isinstance(self.encoder, RnnEncoderModel):
@@ -177,8 +180,8 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         if past_key_values is not None:
             past_key_values.update(state, embedded.shape[1])
         return Seq2SeqLMOutput(
-            loss=None if labels is None else self._loss(hidden, labels, num_items_in_batch, weights),
-            logits=None if labels is not None and self.training else self.lm_head(hidden),
+            loss=None if labels is None else self._loss(hidden, labels, num_items_in_batch, weights, encoder_outputs),
+            logits=None if labels is not None and self.training else self._logits(hidden, weights, encoder_outputs),
             past_key_values=past_key_values,
             cross_attentions=(weights[:, None],) if output_attentions and weights is not None else None,
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
@@ -196,13 +199,18 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         if memory is None:
             if not self.training:
                 refuse_empty_rows(attention_mask)
-            memory = self.decoder.remember(encoder_outputs.last_hidden_state, attention_mask)
+            memory = self._remember(encoder_outputs, attention_mask)
             if cache is not None:
                 cache.memory = memory
         state = None if cache is None else cache.state
         if state is None:
             state = self.bridge(self._summary(encoder_outputs, attention_mask), encoder_outputs.get("state"), embedded)
+            state = self.decoder.begin(state, memory)
         return self.decoder(self.embedding_dropout(embedded), memory, state, decoder_attention_mask)
+
+    def _remember(self, encoder_outputs: ModelOutput, attention_mask: Tensor | None) -> Memory | None:
+        """What the decoder attends to."""
+        return self.decoder.remember(encoder_outputs.last_hidden_state, attention_mask)
 
     def _summary(self, encoder_outputs: ModelOutput, attention_mask: Tensor | None) -> Tensor:
         """The source as one vector (B, D): our encoder's final hidden state, else the mean of the states."""
@@ -216,8 +224,19 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         mask = attention_mask[..., None].to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
-    def _loss(self, hidden: Tensor, labels: Tensor, items: Tensor | int | None, weights: Tensor | None) -> Tensor:
-        """The loss of attentional vectors (B, T, D), whose attention weights (B, T, S) a family may regularize."""
+    def _logits(self, hidden: Tensor, weights: Tensor | None, source: ModelOutput | Memory) -> Tensor:
+        """Logits (B, T, V) of attentional vectors (B, T, D); a family may also use their weights and the source."""
+        return self.lm_head(hidden)
+
+    def _loss(
+        self,
+        hidden: Tensor,
+        labels: Tensor,
+        items: Tensor | int | None,
+        weights: Tensor | None,
+        source: ModelOutput,
+    ) -> Tensor:
+        """The loss of attentional vectors (B, T, D); a family may also use their weights (B, T, S) and the source."""
         smoothing = self.config.label_smoothing if self.training else 0.0
         loss = linear_cross_entropy(hidden, self.lm_head.weight, self.lm_head.bias, labels, smoothing)
         return loss / ((labels != IGNORED).sum().clamp(min=1) if items is None else items)
@@ -227,8 +246,10 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
         self, inputs: Tensor, labels: Tensor, encoder_outputs: ModelOutput, attention_mask: Tensor | None
     ) -> Tensor:
         """Puts the model's own predictions in place of some inputs."""
-        hidden, _, _ = self._decode(self.embeddings(inputs), encoder_outputs, attention_mask, labels != IGNORED, None)
-        predicted = self.lm_head(hidden[:, :-1]).argmax(dim=-1)
+        hidden, weights, _ = self._decode(
+            self.embeddings(inputs), encoder_outputs, attention_mask, labels != IGNORED, None
+        )
+        predicted = self._logits(hidden, weights, encoder_outputs)[:, :-1].argmax(dim=-1)
         chosen = torch.rand(predicted.shape, device=inputs.device) < self.config.scheduled_sampling
         mixed = torch.where(chosen & (labels[:, :-1] != IGNORED), predicted, inputs[:, 1:])
         return torch.cat([inputs[:, :1], mixed], dim=1)

@@ -1,0 +1,1 @@
+"""The pointer-generator family: an encoder-decoder that also copies tokens of its source."""
