@@ -21,6 +21,7 @@ PIPELINES: dict[str, str] = {
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",
     "video-classification": "rnn_hub.pipelines.video_classification:VideoLabelPipeline",
     "video-to-text": "rnn_hub.pipelines.captioning:VideoToTextPipeline",
+    "summarization": "rnn_hub.pipelines.summarization:SummarizationPipeline",
     "translation": "rnn_hub.pipelines.translation:TranslationPipeline",
 }
 

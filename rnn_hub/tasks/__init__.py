@@ -25,6 +25,7 @@ TASKS: dict[str, str] = {
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",
     "video-to-text": "rnn_hub.tasks.video_captioning:VideoCaptioningTask",
     "video-classification": "rnn_hub.tasks.video_classification:VideoClassificationTask",
+    "summarization": "rnn_hub.tasks.summarization:SummarizationTask",
     "translation": "rnn_hub.tasks.translation:TranslationTask",
 }
 

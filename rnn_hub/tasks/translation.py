@@ -13,6 +13,7 @@ import rnn_hub.models.seq2seq  # noqa: F401  (registers the model with the Auto 
 from rnn_hub.data.collators import Seq2SeqCollator
 from rnn_hub.data.tokenization import token_lengths, train_tokenizer
 from rnn_hub.metrics import compute_metrics
+from rnn_hub.pipelines.text_to_text import TextToTextPipeline
 from rnn_hub.pipelines.translation import TranslationPipeline
 from rnn_hub.tasks.auto_model import column_texts
 from rnn_hub.tasks.base import DatasetSection, Scores
@@ -67,6 +68,7 @@ class TranslationTask(GenerationTask):
     dataset_section: ClassVar[type] = TranslationDataset
     tokenizer_section: ClassVar[type] = SubwordSection
     model_type = "rnn_hub_seq2seq"
+    pipeline_class: ClassVar[type[TextToTextPipeline]] = TranslationPipeline
     auto_class = AutoModelForSeq2SeqLM
     generation: ClassVar[dict[str, Any]] = {"num_beams": 5, "max_new_tokens": 128}
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "bleu_lower", "chrf")
@@ -153,9 +155,9 @@ or from the command line: `rnn-hub predict {name} "{example}"`."""
         **generation: Any,
     ) -> list[str]:
         """Translate the texts, sorted by length in between, in the order given."""
-        pipe = TranslationPipeline(model=model, tokenizer=processor, device=model.device, task=self.name)
+        pipe = self.pipeline_class(model=model, tokenizer=processor, device=model.device, task=self.name)
         outputs = pipe(list(inputs), batch_size=batch_size, progress=progress, **generation)
-        return [output["translation_text"] for output in outputs]
+        return [output[f"{pipe.result}_text"] for output in outputs]
 
     def score(self, predictions: Sequence[str], references: Sequence[str], dataset: TranslationDataset) -> Scores:
         """BLEU (cased and detokenized), BLEU lowercased and tokenized, chrF."""
