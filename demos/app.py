@@ -11,6 +11,7 @@ import gradio as gr
 
 DEMOS: tuple[str, ...] = (
     "demos.translation",
+    "demos.summarization",
     "demos.text_generation",
     "demos.music",
     "demos.sentiment",

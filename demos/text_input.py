@@ -20,13 +20,13 @@ def clean(text: str | None) -> str:
     return " ".join((text or "").encode("utf-8", "replace").decode().split())
 
 
-def check(text: str, action: str = "translate") -> None:
+def check(text: str, action: str = "translate", limit: int = MAX_CHARACTERS) -> None:
     """Raise an RnnHubError that tells the visitor what is wrong with a text, if anything is."""
     if not text:
         raise RnnHubError(f"Type a sentence to {action}, or pick an example.")
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > limit:
         raise RnnHubError(
-            f"This text has {len(text):,} characters, and the demo takes at most {MAX_CHARACTERS:,}. Give it a "
+            f"This text has {len(text):,} characters, and the demo takes at most {limit:,}. Give it a "
             "sentence at a time, or a whole file to the command rnn-hub predict."
         )
     if not any(character.isalnum() for character in text):

@@ -18,9 +18,9 @@ PAGES = {"Sentiment": ("#review", "#judge", "#sentiment-notice"), "Entities": ("
 class Reader(Visitor):
     """What a person does with a tab."""
 
-    def open(self, address, tab):
+    def open(self, address, tab, parts=None):
         self.driver.get(address)
-        self.text, self.button, self.place = PAGES[tab]
+        self.text, self.button, self.place = parts or PAGES[tab]
         self.wait("button[role=tab]", 2)
         next(each for each in self.find("button[role=tab]") if each.text == tab).click()
         self.wait(f"{self.text} textarea")
