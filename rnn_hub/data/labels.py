@@ -1,4 +1,4 @@
-"""The labels of a column: their names, and BIO tags in order."""
+"""The labels of a column: their names, and BIO tags in order, also from other schemes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,18 @@ def number_labels(names: Sequence[str]) -> dict[str, Mapping]:
 def inside(tag: str) -> str:
     """The tag of what follows in the same entity or word: I-X for B-X, else the tag itself."""
     return f"I-{tag[2:]}" if tag.startswith("B-") else tag
+
+
+_BIO = {"S-": "B-", "U-": "B-", "E-": "I-", "L-": "I-"}
+
+
+def bio_of(names: Sequence[str]) -> dict[str, str]:
+    """For each tag the one of BIO: of BIOES or BILOU, B-X for S-X or U-X, I-X for E-X or L-X, the others as they are.
+
+    Only of what has a B-X or I-X too: a tag that merely begins so is left alone.
+    """
+    kinds = {name[2:] for name in names if name[:2] in ("B-", "I-")}
+    return {name: _BIO.get(name[:2], name[:2]) + name[2:] if name[2:] in kinds else name for name in names}
 
 
 def mend_bio(tags: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.data.label_collators import TagCollator
-from rnn_hub.data.labels import inside, label_names, mend_bio, name_of, number_labels
+from rnn_hub.data.labels import bio_of, inside, label_names, mend_bio, name_of, number_labels
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.token_classification import EntityPipeline
 from rnn_hub.tasks.base import DatasetSection, Scores
@@ -19,7 +19,8 @@ from rnn_hub.tasks.classification import LabelTask, WordPieceSection, train_word
 
 @dataclass
 class TaggedTexts(DatasetSection):
-    """The columns of lists of words and of tags; ``labels`` names the numbers of the second, where the data do not."""
+    """The columns of lists of words and of tags, in BIO, BIOES or BILOU, which are learned as BIO; ``labels`` names the
+    numbers of the second, where the data do not."""
 
     words: str = "tokens"
     tags: str = "ner_tags"
@@ -53,9 +54,19 @@ aggregation_strategy="simple")`, or from the command line:
         head = "a conditional random field" if model.get("crf") else "tags"
         return f"{super().network(model)}, in both directions, with {head}"
 
+    def load(self, dataset: TaggedTexts, split: str, **kwargs: Any) -> Dataset:
+        """Load one split, its tags in BIO."""
+        rows = super().load(dataset, split, **kwargs)
+        names = label_names(rows, dataset.tags, dataset.labels)
+        simple = bio_of(names)
+        if all(name == bio for name, bio in simple.items()):
+            return rows
+        tags = [[simple[name_of(tag, names)] for tag in row] for row in rows[dataset.tags]]
+        return rows.remove_columns(dataset.tags).add_column(dataset.tags, tags)
+
     def model_fields(self, rows: Dataset, dataset: TaggedTexts) -> dict[str, Any]:
         """The tags, with an I-X for each B-X; the section keeps them too, for the batches."""
-        names = label_names(rows, dataset.tags, dataset.labels)
+        names = bio_of(label_names(rows, dataset.tags, dataset.labels)).values()
         dataset.labels = list(dict.fromkeys([*names, *(inside(name) for name in names)]))
         return number_labels(dataset.labels)
 

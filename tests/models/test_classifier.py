@@ -51,6 +51,30 @@ def test_smoothing_and_the_penalty_of_overlap_count_in_training_only() -> None:
     assert model.train()(IDS, labels=labels).loss > measured + 0.3
 
 
+@pytest.mark.parametrize("kind", ["single_label_classification", "multi_label_classification"])
+def test_labels_weigh_in_training_as_they_are_told(kind) -> None:
+    weights = torch.tensor([1.0, 5.0, 0.5])
+    model = text_model(num_labels=3, problem_type=kind, label_weights=weights.tolist())
+    labels, plain = torch.tensor([0, 1, 2, 1]), F.cross_entropy
+    if kind.startswith("multi"):
+        labels, plain = torch.eye(3)[labels], F.binary_cross_entropy_with_logits
+    logits = model(IDS).logits
+    torch.testing.assert_close(model(IDS, labels=labels).loss, plain(logits, labels))
+    chosen = {"weight" if plain is F.cross_entropy else "pos_weight": weights}
+    expected = plain(logits, labels, reduction="sum", **chosen) / labels.numel()
+    torch.testing.assert_close(model.train()(IDS, labels=labels).loss, expected)
+
+
+def test_rare_tags_weigh_more() -> None:
+    tags = torch.tensor([[1, 0, 0, 0, 0]] * 4)
+    plain, weighted = tag_model().train(), tag_model(label_weights=[1.0, 9.0, 1.0, 1.0, 1.0]).train()
+    weighted.load_state_dict(plain.state_dict())
+    for model in (plain, weighted):
+        model(IDS, labels=tags).loss.backward()
+    one, other = (model.classifier.bias.grad[1] for model in (plain, weighted))
+    assert other < 5 * one < 0
+
+
 def test_consistency_compares_two_draws_of_dropout_in_training_only() -> None:
     model, labels = text_model(consistency=2.0, dropout=0.5), torch.tensor([0, 1, 1, 0])
     plain = model(IDS, labels=labels)
@@ -132,6 +156,8 @@ def test_texts_without_a_token_are_refused(make) -> None:
         ({"attention_hops": 0}, "attention_hops must be at least 1"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"encoder": {"hidden_size": 4}}, "encoder lacks 'model_type'"),
+        ({"label_weights": [1.0, 0.0]}, "label_weights must be 2 positive numbers, one a label"),
+        ({"label_weights": [1.0, 2.0], "crf": True}, "not for a crf or regression"),
         ({"poolin": "max"}, "no field 'poolin'; did you mean 'pooling'"),
     ],
 )

@@ -168,6 +168,27 @@ def test_mistakes_about_a_pretrained_encoder_are_told_at_once(section, change, m
         train(build_recipe(values))
 
 
+@pytest.mark.parametrize("numbers", [False, True])
+def test_tags_in_bioes_are_learned_as_bio(numbers, tmp_path) -> None:
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    names = ["O", "S-LOC", "B-PER", "I-PER", "E-PER", "B-LOC", "E-LOC"]
+    tokens = [["Grace", "Brewster", "Hopper", "left", "New", "York", "Bath"]]
+    tags = [["B-PER", "I-PER", "E-PER", "O", "B-LOC", "E-LOC", "S-LOC"]]
+    rows = Dataset.from_dict({"tokens": tokens, "ner_tags": tags})
+    if numbers:
+        rows = rows.cast(Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=names))}))
+    for split in ("train", "validation"):
+        rows.to_parquet(tmp_path / f"{split}.parquet")
+    task = load_task("token-classification")
+    section = task.dataset_section(path=str(tmp_path))
+    train_rows, validation_rows = task.load(section, "train"), task.load(section, "validation")
+    model_labels = task.model_fields(train_rows, section)["label2id"]
+    assert set(model_labels) == {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"}
+    expected = [["B-PER", "I-PER", "I-PER", "O", "B-LOC", "I-LOC", "B-LOC"]]
+    assert task.references(validation_rows, section) == expected
+
+
 def test_long_texts_of_the_training_split_can_be_seen_more_often(tmp_path) -> None:
     task, corpus = load_task("text-classification"), tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
     plain = task.dataset_section(path=str(corpus))

@@ -22,6 +22,8 @@ class RnnClassifierConfig(RnnEncoderConfig):
         classifier_dropout: on what the output layer sees.
         label_smoothing: weight of the uniform distribution in the training loss (Szegedy et al. 2016, section 7); not
             for a CRF.
+        label_weights: for each label, how much its examples weigh in the training loss, so that rare ones count; of
+            several labels the positive ones. Not for a CRF, nor for regression.
         consistency: weight in the training loss of a text classifier of the divergence between two passes over the same
             texts, each with its own dropout (R-Drop, Liang et al. 2021, equation 2); a step then costs twice.
         encoder: the configuration, as a dictionary, of any other encoder of transformers to use instead of ours. With
@@ -40,6 +42,7 @@ class RnnClassifierConfig(RnnEncoderConfig):
     crf: bool = False
     classifier_dropout: float | int = 0.0
     label_smoothing: float | int = 0.0
+    label_weights: list[float] | None = None
     consistency: float | int = 0.0
     encoder: dict[str, Any] | None = None
     stack_over_encoder: bool = False
@@ -61,6 +64,16 @@ class RnnClassifierConfig(RnnEncoderConfig):
             raise ValueError("char_features belong to our own encoder: leave them or the other encoder out")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+
+    def validate_weights(self) -> None:
+        """A positive weight for each label."""
+        weights = self.label_weights
+        if weights is None:
+            return
+        if self.crf or self.problem_type == "regression":
+            raise ValueError("label_weights are of labels that are decided one by one: not for a crf or regression")
+        if len(weights) != self.num_labels or min(weights) <= 0:
+            raise ValueError(f"label_weights must be {self.num_labels} positive numbers, one a label, got {weights}")
 
     def label_names(self) -> list[str]:
         """The labels in the order of their numbers.

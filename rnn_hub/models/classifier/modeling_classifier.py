@@ -96,14 +96,17 @@ class RnnForSequenceClassification(RnnPreTrainedModel):
         """The mean loss over labels, of the configuration's problem."""
         problem = self._problem(labels)
         logits = logits.float()
+        smoothing, weights = training_options(self, logits)
         if problem == "single_label_classification":
-            smoothing = self.config.label_smoothing if self.training else 0.0
-            loss = F.cross_entropy(logits, labels.view(-1), reduction="sum", label_smoothing=smoothing)
+            loss = F.cross_entropy(logits, labels.view(-1), weights, reduction="sum", label_smoothing=smoothing)
         else:
             if labels.numel() != logits.numel():
                 raise ValueError(f"labels of shape {tuple(labels.shape)} do not fit {problem} of {tuple(logits.shape)}")
-            score = F.mse_loss if problem == "regression" else F.binary_cross_entropy_with_logits
-            loss = score(logits, labels.view_as(logits).float(), reduction="sum")
+            values = labels.view_as(logits).float()
+            if problem == "regression":
+                loss = F.mse_loss(logits, values, reduction="sum")
+            else:
+                loss = F.binary_cross_entropy_with_logits(logits, values, reduction="sum", pos_weight=weights)
         return loss / (labels.numel() if items is None else items)
 
     def _problem(self, labels: Tensor) -> str:
@@ -113,6 +116,15 @@ class RnnForSequenceClassification(RnnPreTrainedModel):
             kind = "single_label_classification" if whole else "multi_label_classification"
             self.config.problem_type = "regression" if self.config.num_labels == 1 else kind
         return self.config.problem_type
+
+
+def training_options(model: nn.Module, like: Tensor) -> tuple[float, Tensor | None]:
+    """The label smoothing and the labels' weights of a loss, which count in training only."""
+    config = model.config
+    if not model.training:
+        return 0.0, None
+    weights = config.label_weights
+    return config.label_smoothing, None if weights is None else torch.tensor(weights, device=like.device)
 
 
 def _divergence(one: Tensor, other: Tensor) -> Tensor:

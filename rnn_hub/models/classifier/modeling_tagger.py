@@ -12,6 +12,7 @@ from rnn_hub.layers.crf import LinearChainCrf, bio_constraints
 from rnn_hub.layers.loss import IGNORED
 from rnn_hub.modeling_utils import RnnPreTrainedModel
 from rnn_hub.models.classifier.configuration_classifier import RnnClassifierConfig
+from rnn_hub.models.classifier.modeling_classifier import training_options
 from rnn_hub.models.encoder.any_encoder import AnyEncoder
 
 
@@ -100,9 +101,10 @@ class RnnForTokenClassification(RnnPreTrainedModel):
         if self.config.crf:
             loss = -(self.crf.log_likelihood(emissions, labels, mask) * mask.any(dim=1)).sum()
         else:
-            smoothing = self.config.label_smoothing if self.training else 0.0
+            smoothing, weights = training_options(self, emissions)
             targets = labels.masked_fill(~mask, IGNORED).flatten()
-            loss = F.cross_entropy(emissions.flatten(0, 1), targets, reduction="sum", label_smoothing=smoothing)
+            scores = emissions.flatten(0, 1)
+            loss = F.cross_entropy(scores, targets, weights, reduction="sum", label_smoothing=smoothing)
         return loss / (mask.sum().clamp(min=1) if items is None else items)
 
     def _spread(self, logits: Tensor, real: Tensor, first: Tensor, number: Tensor) -> Tensor:
