@@ -19,6 +19,8 @@ from rnn_hub.errors import RnnHubError
 FILE_TASKS = ("image-to-text", "video-classification", "video-to-text")
 
 _SAMPLING = ("language-modeling", "conditional-text-generation", "music-generation")
+#: tasks whose answer is the most probable of several labels
+_RANKED = ("text-classification", "multi-label-classification", "video-classification")
 #: options that only some tasks know
 TASKS_OF_OPTIONS = {
     **dict.fromkeys(MUSIC_OPTIONS, ("music-generation",)),
@@ -27,7 +29,7 @@ TASKS_OF_OPTIONS = {
     "temperature": _SAMPLING,
     "seed": (*_SAMPLING, "forecasting"),
     "condition": ("conditional-text-generation",),
-    "max_length": ("text-classification", "token-classification"),
+    "max_length": ("text-classification", "multi-label-classification", "token-classification"),
 }
 
 
@@ -72,7 +74,7 @@ def predict(options: argparse.Namespace) -> None:
         set_seed(options.seed)
     if options.condition is not None:
         arguments["condition"] = read_conditions(options.condition)
-    if options.n_best > 1 and task in ("text-classification", "video-classification"):
+    if options.n_best > 1 and task in _RANKED:
         arguments["top_k"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
         raise RnnHubError(f"--n-best: a model of {task} gives one answer: leave it out")

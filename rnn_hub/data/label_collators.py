@@ -43,10 +43,25 @@ class TextLabelCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch; an unknown label is an `RnnHubError`."""
         texts = [read_column(row, self.text_column) for row in rows]
-        labels = [self.numbers[name_of(row[self.label_column], self.names)] for row in rows]
+        labels = self._labels([row[self.label_column] for row in rows])
         with _segmented(self.tokenizer, self.dropout):
             ids = self.tokenizer(texts, truncation=True)["input_ids"]
-        return {**pad_ids(ids, self.tokenizer), "labels": torch.tensor(labels)}
+        return {**pad_ids(ids, self.tokenizer), "labels": labels}
+
+    def _labels(self, values: Sequence[Any]) -> torch.Tensor:
+        """The number of each label."""
+        return torch.tensor([self.numbers[name_of(value, self.names)] for value in values])
+
+
+class LabelSetCollator(TextLabelCollator):
+    """Texts with a list of labels each -> the same, but `labels` (B, L): 1 where a text has a label, and 0."""
+
+    def _labels(self, values: Sequence[Any]) -> torch.Tensor:
+        table = torch.zeros(len(values), len(self.names))
+        for row, labels in enumerate(values):
+            for label in labels:
+                table[row, self.numbers[name_of(label, self.names)]] = 1
+        return table
 
 
 class TagCollator:

@@ -1,4 +1,4 @@
-"""Metrics of labels, from 0 to 100: accuracy, mean F1 of the classes, F1 of entities; and which are confused."""
+"""Metrics of labels, one or several, from 0 to 100: accuracy, mean F1, F1 of entities; and which are confused."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -42,6 +42,44 @@ class MacroF1(LabelMetric):
         from sklearn.metrics import f1_score
 
         score = f1_score(references, predictions, average="macro", zero_division=0)
+        return {self.name: 100 * float(score), "signature": f"average:macro|scikit-learn:{version('scikit-learn')}"}
+
+
+class LabelSetMetric(OfflineMetric):
+    """What the metrics of several labels a text share: lists of labels, in any order, perhaps empty."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        labels = datasets.Sequence(datasets.Value("string"))
+        return evaluate.MetricInfo(
+            description=type(self).__doc__ or "",
+            citation="",
+            features=datasets.Features({"predictions": labels, "references": labels}),
+            inputs_description="predictions: a list of labels for each text; references: the same",
+        )
+
+
+class LabelSetAccuracy(LabelSetMetric):
+    """The share of texts that have exactly the right labels."""
+
+    name = "label_set_accuracy"
+
+    def _compute(self, predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+        right = sum(set(one) == set(other) for one, other in zip(predictions, references, strict=True))
+        return {self.name: 100 * right / len(references), "signature": f"texts:{len(references)}"}
+
+
+class LabelSetF1(LabelSetMetric):
+    """The mean over labels of the F1 score of having it, of all labels that occur."""
+
+    name = "label_set_f1"
+
+    def _compute(self, predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+        from sklearn.metrics import f1_score
+        from sklearn.preprocessing import MultiLabelBinarizer
+
+        table = MultiLabelBinarizer().fit([*predictions, *references])
+        truth, guess = table.transform(references), table.transform(predictions)
+        score = f1_score(truth, guess, average="macro", zero_division=0) if len(table.classes_) else 1.0
         return {self.name: 100 * float(score), "signature": f"average:macro|scikit-learn:{version('scikit-learn')}"}
 
 

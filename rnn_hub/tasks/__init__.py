@@ -17,6 +17,7 @@ TASKS: dict[str, str] = {
     "conditional-text-generation": "rnn_hub.tasks.conditional_text:ConditionalTextTask",
     "forecasting": "rnn_hub.tasks.forecasting:ForecastingTask",
     "language-modeling": "rnn_hub.tasks.language_modeling:LanguageModelingTask",
+    "multi-label-classification": "rnn_hub.tasks.multi_label_classification:MultiLabelClassificationTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
     "music-frames-independent": "rnn_hub.tasks.music_frames_independent:IndependentFramesTask",
     "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",

@@ -168,6 +168,29 @@ def test_mistakes_about_a_pretrained_encoder_are_told_at_once(section, change, m
         train(build_recipe(values))
 
 
+def test_several_labels_a_text_are_learned_measured_and_predicted(tmp_path, capsys) -> None:
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    for file in corpus.glob("*.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        for row in rows:
+            about = [noun for noun in ("film", "cast") if noun in row["text"]]
+            row["labels"] = about + ["praise"] * row.pop("label")
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = tiny_labels.recipe("opinion", corpus, tmp_path / "run")
+    values["task"], values["dataset"] = "multi-label-classification", {"path": str(corpus)}
+    results = train(build_recipe(values))
+    assert results["evaluations"][0]["metrics"]["label_set_accuracy"] > 90
+    assert "exactly the right labels" in (tmp_path / "run" / "README.md").read_text()
+    assert main(["evaluate", str(tmp_path / "run"), "--split", "test"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["metrics"]["label_set_f1"] > 90
+    assert main(["predict", str(tmp_path / "run"), "the film is brilliant .", "--n-best", "2"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert {label for _, label in lines} == {"film", "praise"} and all(float(score) > 0.5 for score, _ in lines)
+    values["dataset"]["label"] = "text"
+    with pytest.raises(RnnHubError, match="column 'text' must hold lists of labels; .* task: text-classification"):
+        train(build_recipe({**values, "training": {"output_dir": str(tmp_path / "other")}}))
+
+
 @pytest.mark.parametrize("numbers", [False, True])
 def test_tags_in_bioes_are_learned_as_bio(numbers, tmp_path) -> None:
     from datasets import ClassLabel, Dataset, Features, List, Value
