@@ -1,4 +1,4 @@
-"""The command line, ``rnn-hub list | train | evaluate | predict | bench | demo``; a command imports what it needs."""
+"""The command line, ``rnn-hub list | train | evaluate | predict | push | ...``; a command imports what it needs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("list", help="name the released models")
     command.add_argument("--folder", default=None, help="where the model folders are (default: model_cards)")
     command.add_argument("--json", action="store_true", help="print one JSON list")
+    command.add_argument("--markdown", action="store_true", help="print the page model_cards/README.md")
     command.set_defaults(run="released:list_models")
 
     command = commands.add_parser("train", help="train a model from a recipe")
@@ -89,6 +90,17 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("backbone", help="write EfficientNet-Lite0 with its ImageNet weights")
     command.add_argument("folder", help="where the checkpoint goes")
     command.set_defaults(run="backbone:backbone")
+
+    command = commands.add_parser("push", help="share a model on the Hub")
+    command.add_argument("folder", help="a model folder")
+    command.add_argument("name", metavar="NAMESPACE/NAME", help="such as ada/my-translator")
+    command.add_argument("--private", action="store_true", help="only for those who may see it")
+    command.add_argument("--space", action="store_true", help="share its demo too, as a Space of that name")
+    command.set_defaults(run="push:push")
+
+    command = commands.add_parser("card", help="write a model's card anew from its recipe and results")
+    command.add_argument("folder", help="a model folder")
+    command.set_defaults(run="push:card")
 
     command = commands.add_parser("bench", help="run the benchmarks of a checkout and print one table")
     command.add_argument("names", nargs="*", metavar="NAME", help="some of tests/benchmarks (default: all)")

@@ -18,9 +18,30 @@ def list_models(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(models, ensure_ascii=False))
         return
+    if options.markdown:
+        print(index(models))
+        return
     width = max((len(model["name"]) for model in models), default=0)
     for model in models:
         print(f"{model['name']:{width}}  {model['task']}  {_figures(model)}".rstrip())
+
+
+def index(models: list[dict[str, Any]]) -> str:
+    """The page that lists models with their tasks, data and figures, in Markdown."""
+    lines = [
+        "# Released models",
+        "",
+        "One folder a model, exactly its repository on the Hub. Recipes and measured results make this page:",
+        "`rnn-hub list --markdown > model_cards/README.md`.",
+        "",
+        "| model | task | parameters | measured |",
+        "|---|---|---|---|",
+    ]
+    for model in models:
+        parameters = f"{model['parameters']:,}" if model["parameters"] else ""
+        name = model["name"]
+        lines.append(f"| [{name}]({name}) | {model['task']} | {parameters} | {_figures(model)} |")
+    return "\n".join(lines)
 
 
 def default_folder() -> Path:
@@ -45,6 +66,7 @@ def find_models(folder: Path) -> list[dict[str, Any]]:
                 "name": recipe_file.parent.name,
                 "folder": str(recipe_file.parent),
                 "task": recipe.get("task", ""),
+                "parameters": results.get("parameters"),
                 "evaluations": results.get("evaluations", []),
             }
         )
