@@ -106,8 +106,8 @@ def work(way: str, seeds: int, epochs: int) -> dict[str, float]:
 def main() -> None:
     """Measures all ways, one after the other."""
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each way")
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--way", choices=WAYS, help="measure this one, in this process")
     given = parser.parse_args()
     if given.way:
