@@ -22,6 +22,7 @@ class ModelFamily(NamedTuple):
         models: for each Auto class, the model that it loads.
         processor: what `AutoProcessor` loads, where that is more than a tokenizer.
         video_processor: what `AutoVideoProcessor` loads.
+        feature_extractor: what `AutoFeatureExtractor` loads.
     """
 
     model_type: str
@@ -29,6 +30,7 @@ class ModelFamily(NamedTuple):
     models: dict[str, str]
     processor: str | None = None
     video_processor: str | None = None
+    feature_extractor: str | None = None
 
 
 FAMILIES = (
@@ -89,6 +91,13 @@ FAMILIES = (
         {"AutoModelForVideoClassification": "rnn_hub.models.vision.modeling_vision:RnnForVideoClassification"},
         video_processor="rnn_hub.models.vision.video_processing_vision:RnnVideoProcessor",
     ),
+    ModelFamily(
+        "rnn_hub_speech",
+        "rnn_hub.models.speech.configuration_speech:RnnSpeechConfig",
+        {"AutoModelForCTC": "rnn_hub.models.speech.modeling_speech:RnnForCTC"},
+        "rnn_hub.models.speech.processing_speech:RnnSpeechProcessor",
+        feature_extractor="rnn_hub.models.speech.feature_extraction_speech:RnnSpeechFeatureExtractor",
+    ),
 )
 
 
@@ -131,6 +140,13 @@ def register_video_processors() -> None:
             AutoVideoProcessor.register(load(family.config), load(family.video_processor), exist_ok=True)
 
 
+def register_feature_extractors() -> None:
+    """Adds our feature extractors to `AutoFeatureExtractor`."""
+    for family in FAMILIES:
+        if family.feature_extractor is not None:
+            load("transformers:AutoFeatureExtractor").register(load(family.config), load(family.feature_extractor))
+
+
 def register_processors() -> None:
     """Adds our processors to `AutoProcessor`."""
     for family in FAMILIES:
@@ -148,6 +164,7 @@ HOOKS: dict[str, Callable[[], None]] = {
     "transformers.models.auto.configuration_auto": register_configs,
     "transformers.models.auto.modeling_auto": register_models,
     "transformers.models.auto.video_processing_auto": register_video_processors,
+    "transformers.models.auto.feature_extraction_auto": register_feature_extractors,
     "transformers.models.auto.processing_auto": register_processors,
     "transformers.pipelines": register_pipelines,
 }

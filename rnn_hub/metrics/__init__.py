@@ -23,6 +23,7 @@ METRICS = {
     "bleu_3": "rnn_hub.metrics.captions:Bleu3",
     "bleu_4": "rnn_hub.metrics.captions:Bleu4",
     "caption_chrf": "rnn_hub.metrics.captions:CaptionChrf",
+    "cer": "rnn_hub.metrics.speech:Cer",
     "chrf": "rnn_hub.metrics.translation:Chrf",
     "cider_d": "rnn_hub.metrics.captions:CiderD",
     "confusion_matrix": "rnn_hub.metrics.classification:ConfusionMatrix",
@@ -51,6 +52,8 @@ METRICS = {
     "rse": "rnn_hub.metrics.forecasting:Rse",
     "smape": "rnn_hub.metrics.forecasting:Smape",
     "weighted_quantile_loss": "rnn_hub.metrics.forecasting:WeightedQuantileLoss",
+    "wer": "rnn_hub.metrics.speech:Wer",
+    "word_alignment": "rnn_hub.metrics.speech:WordAlignment",
 }
 #: how the names of metrics are written on a card
 TITLES = {
@@ -61,6 +64,7 @@ TITLES = {
     "bleu_4": "BLEU-4",
     "bleu_lower": "BLEU, lowercased and tokenized",
     "caption_chrf": "chrF",
+    "cer": "CER, %",
     "chrf": "chrF",
     "cider_d": "CIDEr-D",
     "motion_accuracy": "motion told rightly, %",
@@ -91,6 +95,8 @@ TITLES = {
     "rse": "RSE",
     "smape": "sMAPE, %",
     "weighted_quantile_loss": "weighted quantile loss",
+    "wer": "WER, %",
+    "real_time_factor": "real-time factor",
 }
 
 

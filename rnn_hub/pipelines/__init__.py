@@ -16,6 +16,7 @@ PIPELINES: dict[str, str] = {
     "forecasting": "rnn_hub.pipelines.forecasting:ForecastingPipeline",
     "language-modeling": "rnn_hub.pipelines.text_generation:ContinuationPipeline",
     "multi-label-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
+    "speech-recognition": "rnn_hub.pipelines.speech_recognition:SpeechPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",

@@ -20,6 +20,7 @@ TASKS: dict[str, str] = {
     "multi-label-classification": "rnn_hub.tasks.multi_label_classification:MultiLabelClassificationTask",
     "music-frames": "rnn_hub.tasks.music_frames:MusicFramesTask",
     "music-frames-independent": "rnn_hub.tasks.music_frames_independent:IndependentFramesTask",
+    "speech-recognition": "rnn_hub.tasks.speech_recognition:SpeechRecognitionTask",
     "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",

@@ -1,0 +1,1 @@
+"""The speech family: audio or its features to characters, by connectionist temporal classification."""
