@@ -18,6 +18,7 @@ DEMOS: tuple[str, ...] = (
     "demos.entities",
     "demos.captioning",
     "demos.video",
+    "demos.speech",
     "demos.forecasting",
 )
 TITLE = "rnn_hub: recurrent networks at work"

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
     command.add_argument("--output", help="write the predictions to this file, one a line")
+    add_search_options(command)
     command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
     command.set_defaults(run="evaluate:evaluate")
 
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     series.add_argument("--date", help="name of the column of dates (default: found)")
     series.add_argument("--value", help="name of the column of values (default: found)")
     series.add_argument("--plot", help="draw history and forecast to this .png, .svg or .pdf")
+    add_search_options(command)
     command.set_defaults(run="predict:predict")
 
     command = commands.add_parser("backbone", help="write EfficientNet-Lite0 with its ImageNet weights")
@@ -117,6 +119,15 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--models", help="a folder of model folders (default: model_cards)")
     command.set_defaults(run="demo:demo")
     return parser
+
+
+def add_search_options(command: argparse.ArgumentParser) -> None:
+    """What has a say in the search for what was said."""
+    speech = command.add_argument_group("speech", "the inputs are recordings; --num-beams searches for the best text")
+    speech.add_argument("--language-model", metavar="MODEL", help="a language model of characters: a folder or Hub name")
+    speech.add_argument("--lm-weight", type=float, help="its weight (default: 0.5)")
+    speech.add_argument("--token-bonus", type=float, help="added to a text's score for each character (default: 0)")
+    speech.add_argument("--word-list", metavar="FILE", help="the only words that may be recognized, one a line")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,11 @@ from rnn_hub.cli.console import quiet
 from rnn_hub.errors import RnnHubError
 
 
+GENERATION = ("num_beams", "length_penalty", "max_new_tokens")
+SEARCH = ("num_beams", "language_model", "lm_weight", "token_bonus", "word_list")
+"""Options of models that generate text, and of those that recognize speech."""
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """Predict a split, score it, print the figures."""
     quiet()
@@ -33,6 +38,7 @@ def evaluate(options: argparse.Namespace) -> None:
         model.to(options.device)
     if options.int8:
         decode_in_int8(model)
+    search = generation_options(options, model)
     started = time.perf_counter()
     predictions = task.predict(
         model,
@@ -40,7 +46,7 @@ def evaluate(options: argparse.Namespace) -> None:
         task.inputs(rows, dataset),
         batch_size=options.batch_size,
         progress=True,
-        **generation_options(options, model),
+        **search,
     )
     seconds = time.perf_counter() - started
     scores = task.score(predictions, task.references(rows, dataset), dataset)
@@ -55,6 +61,8 @@ def evaluate(options: argparse.Namespace) -> None:
         "metrics": scores.values,
         "signature": scores.signature,
     }
+    if hasattr(model, "search_options") and (name := search_name(search)):
+        result["search"] = name
     if options.record:
         record(Path(options.model), recipe, result)
     print(json.dumps(result, ensure_ascii=False))
@@ -90,11 +98,22 @@ def generation_options(options: argparse.Namespace, model: Any) -> dict[str, Any
 
     The rest comes from the model's generation config.
     """
-    names = ("num_beams", "length_penalty", "max_new_tokens")
+    names = dict.fromkeys((*GENERATION, *SEARCH))
     given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
-    if given and not model.can_generate():
-        raise RnnHubError(f"--{next(iter(given)).replace('_', '-')} is for models that generate text: leave it out")
+    known = getattr(model, "search_options", GENERATION if model.can_generate() else ())
+    for name in given:
+        if name not in known:
+            kind = "recognize speech" if name in SEARCH and name not in GENERATION else "generate text"
+            raise RnnHubError(f"--{name.replace('_', '-')} is for models that {kind}: leave it out")
     return given
+
+
+def search_name(given: dict[str, Any]) -> str | None:
+    """The options of a search for speech, as a card tells them; None where there are none."""
+    if not given.keys() & set(SEARCH):
+        return None
+    values = {name: Path(value).name if isinstance(value, str) else value for name, value in given.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 
 def record(folder: Path, recipe: dict[str, Any], result: dict[str, Any]) -> None:
@@ -115,7 +134,7 @@ def record(folder: Path, recipe: dict[str, Any], result: dict[str, Any]) -> None
 
 
 def _key(evaluation: dict[str, Any]) -> tuple:
-    return evaluation["dataset"], evaluation["split"]
+    return evaluation["dataset"], evaluation["split"], evaluation.get("search")
 
 
 def _dataset(task: Any, recipe: dict[str, Any], options: argparse.Namespace) -> Any:

@@ -16,7 +16,7 @@ from rnn_hub.cli.music import MUSIC_OPTIONS, write_music
 from rnn_hub.errors import RnnHubError
 
 #: tasks whose inputs are files, named one by one
-FILE_TASKS = ("image-to-text", "video-classification", "video-to-text")
+FILE_TASKS = ("image-to-text", "speech-recognition", "video-classification", "video-to-text")
 
 _SAMPLING = ("language-modeling", "conditional-text-generation", "music-generation")
 #: tasks whose answer is the most probable of several labels
@@ -30,6 +30,7 @@ TASKS_OF_OPTIONS = {
     "seed": (*_SAMPLING, "forecasting"),
     "condition": ("conditional-text-generation",),
     "max_length": ("text-classification", "multi-label-classification", "token-classification"),
+    **dict.fromkeys(("language_model", "lm_weight", "token_bonus", "word_list"), ("speech-recognition",)),
 }
 
 
@@ -76,6 +77,8 @@ def predict(options: argparse.Namespace) -> None:
         arguments["condition"] = read_conditions(options.condition)
     if options.n_best > 1 and task in _RANKED:
         arguments["top_k"] = options.n_best
+    elif options.n_best > 1 and task == "speech-recognition":
+        arguments["num_return_sequences"] = options.n_best
     elif options.n_best > 1 and not pipe.model.can_generate():
         raise RnnHubError(f"--n-best: a model of {task} gives one answer: leave it out")
     elif options.n_best > 1:
@@ -89,9 +92,10 @@ def predict(options: argparse.Namespace) -> None:
             if task in ("token-classification", "tree-classification"):
                 print(json.dumps(output, ensure_ascii=False), flush=True)
                 continue
+            output = output.get("others", output) if isinstance(output, dict) else output
             for record in output if isinstance(output, list) else [output]:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
-                text = next(value for name, value in record.items() if name.endswith("_text") or name == "label")
+                text = next(value for name, value in record.items() if name.endswith("_text") or name in ("label", "text"))
                 print(f"{score}{text}", flush=True)
 
 

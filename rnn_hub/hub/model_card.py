@@ -63,6 +63,7 @@ def card_data(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> ModelCar
             dataset_type=evaluation["dataset"],
             dataset_name=evaluation["dataset"],
             dataset_split=evaluation["split"],
+            dataset_config=evaluation.get("search"),
             metric_type=name,
             metric_name=title(name),
             metric_value=round(value, 4),
@@ -155,7 +156,8 @@ def _evaluations(results: Mapping[str, Any]) -> str:
     for evaluation in evaluations:
         metrics = evaluation["metrics"]
         figures = [_figure(metrics[name]) if name in metrics else "" for name in names]
-        cells = [f"`{evaluation['dataset']}`", evaluation["split"], str(evaluation["examples"]), *figures]
+        split = ", ".join(filter(None, (evaluation["split"], evaluation.get("search"))))
+        cells = [f"`{evaluation['dataset']}`", split, str(evaluation["examples"]), *figures]
         lines.append("| " + " | ".join(cells) + " |")
     signatures = dict.fromkeys(evaluation["signature"] for evaluation in evaluations if evaluation.get("signature"))
     lines += [""] + [f"Signature: `{signature}`" for signature in signatures]

@@ -46,6 +46,8 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
 
 def _files(processor_class: Any) -> tuple[str, ...]:
     """The files that a processor is loaded from."""
+    if hasattr(processor_class, "needed_files"):
+        return processor_class.needed_files
     if hasattr(processor_class, "get_video_processor_dict"):
         return ("video_preprocessor_config.json",)
     if hasattr(processor_class, "get_feature_extractor_dict"):

@@ -10,7 +10,7 @@ import datasets
 import numpy as np
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoModelForCTC, AutoProcessor, PreTrainedModel
+from transformers import AutoModelForCTC, PreTrainedModel
 
 import rnn_hub.models.speech  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.audio import read_audio
@@ -23,7 +23,7 @@ from rnn_hub.metrics import compute_metrics
 from rnn_hub.models.speech.feature_extraction_speech import RnnSpeechFeatureExtractor
 from rnn_hub.models.speech.processing_speech import RnnSpeechProcessor, character_tokenizer
 from rnn_hub.pipelines.loading import load_pretrained
-from rnn_hub.pipelines.speech_recognition import Transcript, recognize
+from rnn_hub.pipelines.speech_recognition import Search, Transcript, recognize
 from rnn_hub.tasks.auto_model import AutoModelTask
 from rnn_hub.tasks.base import DatasetSection, Scores
 from rnn_hub.tasks.sections import check_keys
@@ -186,7 +186,7 @@ the command line: `rnn-hub predict {name} recording.wav`."""
 
     def load_model(self, model: str) -> tuple[PreTrainedModel, RnnSpeechProcessor]:
         """Load a model and its processor; what is missing or broken raises an ``RnnHubError``."""
-        return load_pretrained(self.auto_class, model, AutoProcessor)
+        return load_pretrained(self.auto_class, model, RnnSpeechProcessor)
 
     def build_collator(
         self, processor: RnnSpeechProcessor, dataset: SpeechDataset, tokenizer: FeatureSection, training: bool
@@ -221,7 +221,7 @@ the command line: `rnn-hub predict {name} recording.wav`."""
         **generation: Any,
     ) -> list[Transcript]:
         """The text of each recording, with how long it is and how long that took."""
-        return recognize(model, processor, inputs, batch_size=batch_size, progress=progress, **generation)
+        return recognize(model, processor, inputs, Search(**generation), batch_size, progress)
 
     def score(self, predictions: Sequence[Transcript], references: Sequence[str], dataset: SpeechDataset) -> Scores:
         """Error rates of words and characters, in percent, and the real-time factor."""

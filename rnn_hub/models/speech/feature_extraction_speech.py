@@ -109,7 +109,9 @@ class RnnSpeechFeatureExtractor(SequenceFeatureExtractor):
         return BatchFeature(batch)
 
     def _several(self, raw_speech: Any) -> bool:
-        return isinstance(raw_speech, list | tuple) and np.ndim(raw_speech[0]) > (self.kind == "given")
+        if not isinstance(raw_speech, list | tuple):
+            return False
+        return hasattr(raw_speech[0], "shape") or np.ndim(raw_speech[0]) > (self.kind == "given")
 
     def features(self, row: np.ndarray) -> np.ndarray:
         """Frames (T, feature_size), not normalized, of one recording."""

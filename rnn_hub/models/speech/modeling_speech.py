@@ -57,6 +57,7 @@ class RnnForCTC(RnnPreTrainedModel):
 
     config_class = RnnSpeechConfig
     main_input_name = "input_features"
+    search_options = ("num_beams", "language_model", "lm_weight", "token_bonus", "word_list")
 
     def __init__(self, config: RnnSpeechConfig):
         super().__init__(config)

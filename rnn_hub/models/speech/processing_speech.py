@@ -19,6 +19,8 @@ class RnnSpeechProcessor(ProcessorMixin):
         tokenizer: a `Wav2Vec2CTCTokenizer`, whose padding token is the blank.
     """
 
+    needed_files = ("processor_config.json", "vocab.json")
+
     def __init__(self, feature_extractor: Any, tokenizer: Any):
         super().__init__(feature_extractor, tokenizer)
 
