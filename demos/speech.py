@@ -22,8 +22,8 @@ HEADING = "Let a recurrent network listen"
 EMOJI = "🎙️"
 EXTRA = "audio"
 SUMMARY = (
-    "A recurrent network hears a recording and writes a character whenever it is sure of one. Record yourself, upload a "
-    "file of any format, or pick an example; below stand the words over the time in which they were said."
+    "A recurrent network hears a recording and writes a character whenever it is sure of one. Record yourself, upload "
+    "a file of any format, or pick an example; below stand the words over the time in which they were said."
 )
 RECORDINGS = Path(__file__).with_name("recordings")
 #: what a model of this name is for
@@ -98,7 +98,9 @@ def _lay_out(shelf: Shelf) -> None:
     names = sorted(shelf.models, key=lambda name: ("digits" in name, name))
     with gr.Row():
         with gr.Column():
-            recording = gr.Audio(label="Recording", sources=["microphone", "upload"], type="filepath", elem_id="recording")
+            recording = gr.Audio(
+                label="Recording", sources=["microphone", "upload"], type="filepath", elem_id="recording"
+            )
             model = gr.Dropdown(names, value=names[0], label="Model", info=hint(names[0]), elem_id="speech-model")
             button = gr.Button("Recognize", variant="primary", elem_id="recognize")
             examples = [[str(path)] for path in sorted(RECORDINGS.glob("*.flac"))]

@@ -40,7 +40,9 @@ def speech_html(samples: np.ndarray, rate: int, features: np.ndarray, words: Seq
     """
     duration = len(samples) / rate
     picture = f'<img alt="spectrogram of {duration:.1f} seconds" src="{_png(_coloured(features))}">'
-    return f'<div class="speech">{_wave(samples)}{_words(words, duration)}{picture}{_times(duration)}</div>{_table(words)}'
+    return (
+        f'<div class="speech">{_wave(samples)}{_words(words, duration)}{picture}{_times(duration)}</div>{_table(words)}'
+    )
 
 
 def _wave(samples: np.ndarray) -> str:
@@ -53,7 +55,8 @@ def _wave(samples: np.ndarray) -> str:
     upper = [f"{x:.0f},{y:.1f}" for x, y in zip(places, high, strict=True)]
     lower = [f"{x:.0f},{y:.1f}" for x, y in zip(places[::-1], low[::-1], strict=True)]
     return (
-        f'<svg viewBox="0 0 {WIDTH} {WAVE}" preserveAspectRatio="none" height="{WAVE}" role="img" aria-label="waveform">'
+        f'<svg viewBox="0 0 {WIDTH} {WAVE}" preserveAspectRatio="none" height="{WAVE}" role="img" '
+        f'aria-label="waveform">'
         f'<polygon class="wave" points="{" ".join(upper + lower)}"/></svg>'
     )
 
@@ -66,7 +69,8 @@ def _words(words: Sequence[Mapping[str, Any]], duration: float) -> str:
         width = max((word["end"] - word["start"]) / duration * WIDTH, 4)
         title = f"{escape(word['word'])}: {word['start']:.2f} to {word['end']:.2f} s"
         shapes.append(
-            f'<g class="word"><title>{title}</title><rect x="{left:.1f}" y="2" width="{width:.1f}" height="{WORDS - 4}"/>'
+            f'<g class="word"><title>{title}</title>'
+            f'<rect x="{left:.1f}" y="2" width="{width:.1f}" height="{WORDS - 4}"/>'
             f'<text x="{left + 3:.1f}" y="{WORDS - 15}" textLength="{max(width - 6, 3):.1f}" '
             f'lengthAdjust="spacingAndGlyphs">{escape(word["word"])}</text></g>'
         )
@@ -86,7 +90,9 @@ def _times(duration: float) -> str:
 def _table(words: Sequence[Mapping[str, Any]]) -> str:
     if not words:
         return ""
-    rows = (f"<tr><td>{escape(w['word'])}</td><td>{w['start']:.2f}</td><td>{w['end']:.2f}</td></tr>" for w in words[:200])
+    rows = (
+        f"<tr><td>{escape(w['word'])}</td><td>{w['start']:.2f}</td><td>{w['end']:.2f}</td></tr>" for w in words[:200]
+    )
     head = "<tr><th>word</th><th>from, s</th><th>to, s</th></tr>"
     return f'<table class="word-times">{head}{"".join(rows)}</table>'
 

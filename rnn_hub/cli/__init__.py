@@ -124,7 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
 def add_search_options(command: argparse.ArgumentParser) -> None:
     """What has a say in the search for what was said."""
     speech = command.add_argument_group("speech", "the inputs are recordings; --num-beams searches for the best text")
-    speech.add_argument("--language-model", metavar="MODEL", help="a language model of characters: a folder or Hub name")
+    speech.add_argument(
+        "--language-model", metavar="MODEL", help="a language model of characters: a folder or Hub name"
+    )
     speech.add_argument("--lm-weight", type=float, help="its weight (default: 0.5)")
     speech.add_argument("--token-bonus", type=float, help="added to a text's score for each character (default: 0)")
     speech.add_argument("--word-list", metavar="FILE", help="the only words that may be recognized, one a line")

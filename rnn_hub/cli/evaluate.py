@@ -11,7 +11,6 @@ from typing import Any
 from rnn_hub.cli.console import quiet
 from rnn_hub.errors import RnnHubError
 
-
 GENERATION = ("num_beams", "length_penalty", "max_new_tokens")
 SEARCH = ("num_beams", "language_model", "lm_weight", "token_bonus", "word_list")
 """Options of models that generate text, and of those that recognize speech."""

@@ -95,7 +95,9 @@ def predict(options: argparse.Namespace) -> None:
             output = output.get("others", output) if isinstance(output, dict) else output
             for record in output if isinstance(output, list) else [output]:
                 score = f"{record['score']:.4f}\t" if "score" in record else ""
-                text = next(value for name, value in record.items() if name.endswith("_text") or name in ("label", "text"))
+                text = next(
+                    value for name, value in record.items() if name.endswith("_text") or name in ("label", "text")
+                )
                 print(f"{score}{text}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Reading audio: whatever FFmpeg knows, at any rate and with any channels, as one channel at the rate that is asked for.
+"""Reading audio: whatever FFmpeg knows, at any rate and with any channels, as one channel at the rate asked for.
 
 A file is decoded and resampled as a stream by PyAV, so that memory holds little more than what comes out.
 """
@@ -20,8 +20,8 @@ def read_audio(source: Any, sampling_rate: int) -> np.ndarray:
 
     Args:
         source: a path; the bytes of a file; ``{"bytes": ..., "path": ...}``, as data sets keep it undecoded;
-            ``{"array": ..., "sampling_rate": ...}``; a pair of rate and samples, as Gradio gives it; or samples that have
-            the rate already. Samples are (N,), (N, channels) or (channels, N), floats or integers.
+            ``{"array": ..., "sampling_rate": ...}``; a pair of rate and samples, as Gradio gives it; or samples that
+            have the rate already. Samples are (N,), (N, channels) or (channels, N), floats or integers.
         sampling_rate: samples a second that come out.
 
     Raises:

@@ -68,9 +68,7 @@ class JoinedStrings(Sequence):
         sampling_rate: of the recordings.
     """
 
-    def __init__(
-        self, words: SpeechRows, count: int, seed: int | None, joining: Joining, sampling_rate: int
-    ):
+    def __init__(self, words: SpeechRows, count: int, seed: int | None, joining: Joining, sampling_rate: int):
         self.words, self.seed, self.joining, self.sampling_rate = words, seed, joining, sampling_rate
         self.numbers = list(range(count))
         self.speakers: dict[str, list[dict[str, Any]]] = {}

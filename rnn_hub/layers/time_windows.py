@@ -28,7 +28,7 @@ class TimeWindows(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs (B, T, D) with a mask (B, T), padded on the right -> outputs (B, ceil(T / stride), D') and their mask."""
+        """Inputs (B, T, D), a mask (B, T), padded on the right -> outputs (B, ceil(T / stride), D') and their mask."""
         x = torch.where(mask[..., None], x, 0)
         y = self.windows(F.pad(x, (0, 0, self.kernel_size - self.stride, -x.shape[1] % self.stride)))
         return y, mask[:, :: self.stride]

@@ -1,4 +1,4 @@
-"""Error rates of transcripts, in percent, by jiwer: of words and of characters; and which words were taken for which."""
+"""Error rates of transcripts, in percent, by jiwer: of words and of characters; and which words became which."""
 
 from collections.abc import Sequence
 from importlib.metadata import version

@@ -136,9 +136,7 @@ def recognize(
     return found
 
 
-def find(
-    log_probabilities: np.ndarray, blank: int, num_beams: int, scorer: PrefixScorer | None
-) -> list[Hypothesis]:
+def find(log_probabilities: np.ndarray, blank: int, num_beams: int, scorer: PrefixScorer | None) -> list[Hypothesis]:
     """The best texts of one recording's log-probabilities (T, V)."""
     if num_beams == 1:
         return [Hypothesis(tuple(greedy(log_probabilities, blank)[0]), float(log_probabilities.max(axis=-1).sum()))]
@@ -189,7 +187,7 @@ def find_words(
 class SpeechPipeline(Pipeline):
     """Recognizes speech.
 
-    ``pipe("recording.wav")`` gives ``{"text": "one two"}``, a list of recordings a list of these. A recording is whatever
+    ``pipe("recording.wav")`` gives ``{"text": "one two"}``, a list of recordings a list of these. A recording is what
     ``rnn_hub.data.audio.read_audio`` takes: files of any format, rate and number of channels.
 
     Call arguments:

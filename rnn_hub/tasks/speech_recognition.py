@@ -1,4 +1,4 @@
-"""Speech recognition: columns of audio, or of features, and text -> characters by CTC -> word and character error rate."""
+"""Speech recognition: columns of audio, or of features, and text -> characters by CTC -> word error rate."""
 
 from __future__ import annotations
 
@@ -118,8 +118,9 @@ the command line: `rnn-hub predict {name} recording.wav`."""
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What it knows."""
         return (
-            f"The model knows the words, voices and microphones of `{recipe['dataset']['path']}` and little else: other "
-            "speech becomes words of these data, or none. It tells no voices apart. Do not use it where an error matters."
+            f"The model knows the words, voices and microphones of `{recipe['dataset']['path']}` and little else: "
+            "other speech becomes words of these data, or none. It tells no voices apart. Do not use it where an error "
+            "matters."
         )
 
     def load(self, dataset: SpeechDataset, split: str, **kwargs: Any) -> SpeechRows | JoinedStrings:
@@ -137,7 +138,9 @@ the command line: `rnn-hub predict {name} recording.wav`."""
             rows += self._read(dataset, path, dataset.train)
         if not dataset.strings:
             return SpeechRows(rows)
-        count, seed = (dataset.strings, None) if training else (dataset.test_strings or dataset.strings, SEEDS[held_out])
+        count, seed = (
+            (dataset.strings, None) if training else (dataset.test_strings or dataset.strings, SEEDS[held_out])
+        )
         joining = Joining(longest=dataset.longest, gap=dataset.gap)
         return JoinedStrings(SpeechRows(rows), count, seed, joining, dataset.sampling_rate)
 
@@ -149,7 +152,9 @@ the command line: `rnn-hub predict {name} recording.wav`."""
         if dataset.features is None:
             rows = rows.cast_column(source, datasets.Audio(decode=False))
         rows = rows.select_columns(columns)
-        return [_row(row, dataset) for row in tqdm(rows, desc="reading audio", unit="recording", disable=len(rows) < 2000)]
+        return [
+            _row(row, dataset) for row in tqdm(rows, desc="reading audio", unit="recording", disable=len(rows) < 2000)
+        ]
 
     def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
         """Build the config and, without memory, the model."""

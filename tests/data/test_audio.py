@@ -1,6 +1,5 @@
 """Reading audio: every format, rate and channel count gives the same sound; what is none is refused in one line."""
 
-
 import numpy as np
 import pytest
 from scipy.signal import resample_poly
@@ -55,7 +54,9 @@ def test_resampling_lets_no_high_tone_through_and_equals_scipy() -> None:
 def test_pieces_resampled_one_by_one_are_the_whole() -> None:
     sound, resampler = tone(700, 0.5, 44100), Resampler(44100, 16000)
     parts = [resampler.push(part) for part in np.array_split(sound, 23)]
-    np.testing.assert_allclose(np.concatenate([*parts, resampler.flush()]), read_audio((44100, sound), 16000), atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([*parts, resampler.flush()]), read_audio((44100, sound), 16000), atol=1e-6
+    )
 
 
 def test_channels_are_averaged_whichever_axis_they_have(tmp_path) -> None:

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 import rnn_hub
 from rnn_hub.data.audio import read_audio
@@ -67,15 +68,21 @@ def test_n_best_texts_have_falling_scores(hear) -> None:
     assert scores == sorted(scores, reverse=True) and len({one["text"] for one in found["others"]}) == 4
 
 
-def test_a_language_model_decides_between_words_that_sound_alike(hear, tmp_path) -> None:
-    both = 0.5 * say("d") + 0.5 * say("m")
-    model = write_language_model(tmp_path, "m")
-    plain = {one["text"]: one["score"] for one in hear(both, num_return_sequences=16)["others"]}
-    found = hear(both, language_model=str(model), lm_weight=3.0, num_return_sequences=16)
-    assert found["text"] == "m"
-    fused = {one["text"]: one["score"] for one in found["others"]}
-    shared = plain.keys() & fused.keys() - {"m"}
-    assert shared and all(fused["m"] - plain.get("m", -99) > fused[text] - plain[text] for text in shared)
+def test_a_language_model_adds_what_it_says_of_a_text_and_its_end(hear, tmp_path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, sound = write_language_model(tmp_path, "m d"), say("d m")
+    plain = {one["text"]: one["score"] for one in hear(sound, num_return_sequences=16)["others"]}
+    searched = hear(sound, language_model=str(folder), lm_weight=0.5, token_bonus=0.25, num_return_sequences=16)
+    fused = {one["text"]: one["score"] for one in searched["others"]}
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    shared = plain.keys() & fused.keys()
+    assert len(shared) > 2
+    for text in shared:
+        ids = tokenizer(text, return_tensors="pt").input_ids  # </s> and the characters, after which </s> ends the text
+        following = torch.cat([ids[:, 1:], ids[:, :1]], dim=1)
+        said = model(input_ids=ids).logits.log_softmax(dim=-1).gather(2, following[..., None]).sum().item()
+        assert fused[text] - plain[text] == pytest.approx(0.5 * said + 0.25 * len(text), abs=0.3), text
 
 
 def test_a_list_of_words_allows_no_others(hear, tmp_path) -> None:
@@ -127,5 +134,7 @@ def test_a_model_of_given_features_refuses_waveforms(tmp_path) -> None:
     processor_kind(folder, "given")
     hear = rnn_hub.pipeline("speech-recognition", model=folder)
     assert isinstance(hear(np.zeros((30, 16), np.float32))["text"], str)
-    with pytest.raises(RnnHubError, match=r"features of shape \(T, 16\) that are given, not an array of shape \(800,\)"):
+    with pytest.raises(
+        RnnHubError, match=r"features of shape \(T, 16\) that are given, not an array of shape \(800,\)"
+    ):
         hear(np.zeros(800, np.float32))

@@ -71,4 +71,6 @@ class RnnSpeechConfig(RnnConfig):
             if len(self.pyramid_strides) >= self.num_layers:
                 raise ValueError(f"{len(self.pyramid_strides)} pyramid_strides need more than {self.num_layers} layers")
         if self.pad_token_id is None or not 0 <= self.pad_token_id < self.vocab_size:
-            raise ValueError(f"pad_token_id, the blank, must be one of {self.vocab_size} tokens, got {self.pad_token_id}")
+            raise ValueError(
+                f"pad_token_id, the blank, must be one of {self.vocab_size} tokens, got {self.pad_token_id}"
+            )

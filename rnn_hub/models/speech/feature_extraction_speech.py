@@ -118,8 +118,8 @@ class RnnSpeechFeatureExtractor(SequenceFeatureExtractor):
         if self.kind == "given":
             if row.ndim != 2 or row.shape[1] != self.feature_size or not len(row):
                 raise RnnHubError(
-                    f"this model reads features of shape (T, {self.feature_size}) that are given, not an array of shape "
-                    f"{row.shape}: it does not know how to make them of a waveform"
+                    f"this model reads features of shape (T, {self.feature_size}) that are given, not an array of "
+                    f"shape {row.shape}: it does not know how to make them of a waveform"
                 )
             return row.astype(np.float32)
         if row.ndim != 1 or not len(row):

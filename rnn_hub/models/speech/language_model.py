@@ -100,5 +100,3 @@ def word_list_scorer(words: Iterable[str], recognizer_tokenizer: Any) -> WordLis
             raise RnnHubError(f"the model cannot spell the word {word!r}: it knows other characters")
         spelled.append(ids)
     return WordListScorer(spelled, tokenizer.word_delimiter_token_id)
-
-

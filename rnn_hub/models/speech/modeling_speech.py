@@ -51,8 +51,8 @@ class SpeechEncoder(nn.Module):
 class RnnForCTC(RnnPreTrainedModel):
     """Frames to log-probabilities of characters and the blank, a step for some of them (Graves et al. 2006).
 
-    The alignment of a text to the steps is summed over, so no times are needed in training (Amodei et al. 2016 have such
-    a network). Recordings of a batch are padded on the right; padding changes nothing, and is said to be blank.
+    The alignment of a text to the steps is summed over, so no times are needed in training (Amodei et al. 2016 have
+    such a network). Recordings of a batch are padded on the right; padding changes nothing, and is said to be blank.
     """
 
     config_class = RnnSpeechConfig

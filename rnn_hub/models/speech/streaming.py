@@ -17,8 +17,8 @@ from rnn_hub.models.speech.modeling_speech import RnnForCTC
 class SpeechStream:
     """Audio comes in pieces of any length, text comes out; in the end it is the text of the whole recording.
 
-    All that is kept are the samples that no whole frame covers yet, a few steps of the convolutions, the recurrent state,
-    and the text.
+    All that is kept are the samples that no whole frame covers yet, a few steps of the convolutions, the recurrent
+    state, and the text.
 
     Args:
         model: one that reads forwards only.
