@@ -32,13 +32,15 @@ def push(options: argparse.Namespace) -> None:
 
 def _space(folder: Path, name: str, temporary: Path) -> Path:
     """The folder of a Space that shows this model alone, under the name it gets on the Hub."""
+    from rnn_hub.hub.push import LEFT_OUT
     from rnn_hub.tasks import load_task
 
     recipe = read_recipe(str(folder))
     demo = load_task(recipe["task"]).demo if recipe else None
     if demo is None:
         raise RnnHubError(f"--space: there is no demo of {recipe.get('task') or 'this model'}: leave it out")
-    shutil.copytree(folder, temporary / "models" / name.partition("/")[2])
+    copy = temporary / "models" / name.partition("/")[2]
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
     space = import_demos("demos.space")
     return space.write_space(demo.rpartition(".")[2], temporary / "space", temporary / "models")
 

@@ -129,13 +129,20 @@ def hub_errors(name: str) -> Iterator[None]:
     """Turn whatever the Hub or the way to it says into an `RnnHubError` of one line, with the remedy."""
     try:
         yield
-    except LocalTokenNotFoundError as error:
-        raise RnnHubError(f"cannot push to {name}: {_MEANINGS[401]}") from error
-    except HfHubHTTPError as error:
+    except (LocalTokenNotFoundError, httpx2.HTTPError) as error:
+        raise RnnHubError(f"cannot push to {name}: {_meaning(error)}") from error
+    except RuntimeError as error:  # the client's wrapping of what broke while it sent a large file
+        if not isinstance(error.__cause__, httpx2.HTTPError):
+            raise
+        raise RnnHubError(f"cannot push to {name}: {_meaning(error.__cause__)}") from error
+
+
+def _meaning(error: Exception) -> str:
+    """What an error of the client means, and what to do."""
+    if isinstance(error, LocalTokenNotFoundError):
+        return _MEANINGS[401]
+    if isinstance(error, HfHubHTTPError | httpx2.HTTPStatusError):
         status = error.response.status_code
-        said = error.server_message or " ".join(str(error).split())
-        raise RnnHubError(f"cannot push to {name}: {_MEANINGS.get(status, said)} (status {status})") from error
-    except httpx2.HTTPError as error:
-        raise RnnHubError(
-            f"cannot push to {name}: the connection broke ({type(error).__name__}); push again, what arrived is kept"
-        ) from error
+        said = getattr(error, "server_message", None) or " ".join(str(error).split())
+        return f"{_MEANINGS.get(status, said)} (status {status})"
+    return f"the connection broke ({type(error).__name__}); push again, what arrived is kept"

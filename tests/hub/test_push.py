@@ -87,6 +87,7 @@ transformers.AutoModelForSeq2SeqLM.from_pretrained(sys.argv[1], trust_remote_cod
 
 def test_a_model_is_pushed_listed_loaded_and_shown(hub, client, folder, tmp_path) -> None:
     (folder / "train.log").write_text("a log\n")
+    (folder / ".env").write_text("HF_TOKEN=hf_secret\n")
     pushed = client.push(folder, NAME, "--private", "--space")
     assert pushed.returncode == 0, pushed.stderr
     assert pushed.stdout.split() == [f"{hub.address}/{NAME}", f"{hub.address}/spaces/{NAME}"]
@@ -98,6 +99,8 @@ def test_a_model_is_pushed_listed_loaded_and_shown(hub, client, folder, tmp_path
     assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     assert b"model-index" in files["README.md"]
     space = hub.files(NAME, "spaces")
+    shown = {file for file in space if file.startswith("model_cards/tiny-mail/")}
+    assert not [file for file in shown if "checkpoint" in file or file.endswith((".log", ".env", ".pt"))]
     assert b"demos.summarization" in space["app.py"] and "model_cards/tiny-mail/model.safetensors" in space
 
     here = client.run("-c", LOAD, str(folder), "").stdout
@@ -157,6 +160,14 @@ def test_too_many_requests_and_a_cut_connection_are_tried_again(hub, client, fol
     assert pushed.returncode == 0, pushed.stderr
     assert seen["preupload"] == 2 and seen["PUT"] == 2
     assert hub.files(NAME)["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+
+
+def test_weights_that_the_hub_does_not_take_are_told_in_one_line(hub, client, folder) -> None:
+    hub.fail = lambda method, path: 403 if path.startswith("/large/") else None
+    refused = client.push(folder, NAME)
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
+    assert "the token may not write there" in refused.stderr.splitlines()[-1]
+    assert "model.safetensors" not in hub.files(NAME)
 
 
 def test_a_download_that_is_cut_goes_on_and_one_that_was_changed_is_refused(hub, client, folder) -> None:
