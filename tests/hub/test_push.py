@@ -170,7 +170,7 @@ def test_weights_that_the_hub_does_not_take_are_told_in_one_line(hub, client, fo
     assert "model.safetensors" not in hub.files(NAME)
 
 
-def test_a_download_that_is_cut_goes_on_and_one_that_was_changed_is_refused(hub, client, folder) -> None:
+def test_a_download_that_is_cut_goes_on_and_one_of_another_size_is_refused(hub, client, folder) -> None:
     assert client.push(folder, NAME).returncode == 0
     cuts: list[str] = []
 
