@@ -18,16 +18,23 @@ PAGES = {"Sentiment": ("#review", "#judge", "#sentiment-notice"), "Entities": ("
 class Reader(Visitor):
     """What a person does with a tab."""
 
-    def open(self, address, tab, parts=None):
+    def open(self, address, tab, parts=None, field=None):
         self.driver.get(address)
         self.text, self.button, self.place = parts or PAGES[tab]
         self.wait("button[role=tab]", 2)
         next(each for each in self.find("button[role=tab]") if each.text == tab).click()
-        self.wait(f"{self.text} textarea")
+        self.wait(field or f"{self.text} textarea")
 
     def read(self, text):
         self.driver.execute_script(PASTE, self.wait(f"{self.text} textarea")[0], text)
         self.find(self.button)[0].click()
+
+    def wait_for(self, condition):
+        """Waits until something holds."""
+        end = time.monotonic() + WAIT
+        while not condition():
+            assert time.monotonic() < end, "it did not come to hold"
+            time.sleep(0.05)
 
     def shown(self, selector, expected):
         """Waits until the text of an element holds all that is expected."""
