@@ -72,17 +72,19 @@ def test_a_language_model_adds_what_it_says_of_a_text_and_its_end(hear, tmp_path
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder, sound = write_language_model(tmp_path, "m d"), say("d m")
-    plain = {one["text"]: one["score"] for one in hear(sound, num_return_sequences=16)["others"]}
-    searched = hear(sound, language_model=str(folder), lm_weight=0.5, token_bonus=0.25, num_return_sequences=16)
+    wide = {"num_beams": 64, "num_return_sequences": 16}  # what a beam drops, a score lacks
+    plain = {one["text"]: one["score"] for one in hear(sound, **wide)["others"]}
+    searched = hear(sound, language_model=str(folder), lm_weight=0.5, token_bonus=0.25, **wide)
     fused = {one["text"]: one["score"] for one in searched["others"]}
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
-    shared = plain.keys() & fused.keys()
+    likely = max(plain.values()) - 8
+    shared = {text for text in plain.keys() & fused.keys() if plain[text] > likely}
     assert len(shared) > 2
     for text in shared:
         ids = tokenizer(text, return_tensors="pt").input_ids  # </s> and the characters, after which </s> ends the text
         following = torch.cat([ids[:, 1:], ids[:, :1]], dim=1)
         said = model(input_ids=ids).logits.log_softmax(dim=-1).gather(2, following[..., None]).sum().item()
-        assert fused[text] - plain[text] == pytest.approx(0.5 * said + 0.25 * len(text), abs=0.3), text
+        assert fused[text] - plain[text] == pytest.approx(0.5 * said + 0.25 * len(text), abs=1e-3), text
 
 
 def test_a_list_of_words_allows_no_others(hear, tmp_path) -> None:
