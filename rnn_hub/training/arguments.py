@@ -58,6 +58,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     use_cache: bool = True
     predict_with_generate: bool = True
     dataloader_pin_memory: bool | None = None
+    ddp_broadcast_buffers: bool | None = False
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
 
     def __post_init__(self) -> None:

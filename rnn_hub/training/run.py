@@ -64,6 +64,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     trainer = _trainer(recipe, arguments, model, processor, rows, validation)
     checkpoints = list_checkpoints(Path(arguments.output_dir))
     _log_start(recipe, model, rows, trainer, checkpoints)
+    set_seed(recipe.seed + arguments.process_index)  # the same weights, but each process has a dropout of its own
     with float32_matmul_precision(arguments.matmul_precision):
         trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
     seconds = trainer.progress.seconds

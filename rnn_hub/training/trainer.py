@@ -7,8 +7,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import nn
+from torch.utils.data import DataLoader, Subset
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -20,6 +22,7 @@ from transformers import (
 from transformers.trainer_utils import EvalLoopOutput
 
 from rnn_hub.data.streams import TokenStreams
+from rnn_hub.layers.loss import IGNORED
 from rnn_hub.training.arguments import TrainingArguments
 from rnn_hub.training.carried import CarriedState
 from rnn_hub.training.checkpoints import remove_old, seal
@@ -90,6 +93,12 @@ class RnnTrainer(Seq2SeqTrainer):
         self._mean_tokens = getattr(loader.batch_sampler, "mean_tokens", None)
         return loader
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """This process's share of the validation rows, each of which has one process; shares may differ by a row."""
+        rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        own = Subset(rows, range(self.args.process_index, len(rows), self.args.world_size))
+        return DataLoader(own, self.args.per_device_eval_batch_size, collate_fn=self.data_collator)
+
     def num_examples(self, dataloader: Any) -> int:
         """Number of rows behind a loader."""
         return len(dataloader.dataset)
@@ -108,22 +117,43 @@ class RnnTrainer(Seq2SeqTrainer):
             num_items_in_batch = self._mean_tokens
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
-    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+    def evaluation_loop(
+        self, dataloader: DataLoader, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
+    ) -> EvalLoopOutput:
         """Compute the validation loss, then the task's metrics of what the model generates."""
-        kwargs["prediction_loss_only"] = True
+        average_buffers(self.model)
+        metrics: dict[str, float] = {}
         with self.ema.applied() if self.ema else nullcontext():
+            self.model.eval()
             if self.carried is None:
-                output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-            else:
-                output = EvalLoopOutput(None, None, metrics={}, num_samples=len(self.eval_dataset))
+                metrics["loss"] = self._validation_loss(dataloader)
             if self.score is not None:
-                self.model.eval()
-                scores = self.score(self.model)
-                output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in scores.items()})
-        return output
+                metrics |= self.score(self.model)
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
+        return EvalLoopOutput(None, None, metrics=metrics, num_samples=len(self.eval_dataset))
+
+    @torch.no_grad()
+    def _validation_loss(self, dataloader: DataLoader) -> float:
+        """The mean over all labels of all processes; without labels to count, that over rows."""
+        totals = torch.zeros(2, dtype=torch.float64)
+        for batch in dataloader:
+            inputs = self._prepare_inputs(batch)
+            labels = inputs.get("labels")
+            if labels is None:
+                count = len(next(iter(inputs.values())))
+                loss = self.model(**inputs).loss.item() * count
+            else:
+                count = (labels != IGNORED).sum().item()
+                loss = self.model(**inputs, num_items_in_batch=1).loss.item()
+            totals += torch.tensor([loss, count], dtype=torch.float64)
+        totals = totals.to(self.args.device)
+        if self.args.world_size > 1:
+            dist.all_reduce(totals)
+        return (totals[0] / totals[1]).item()
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save as transformers does, declare the checkpoint whole, and only then delete old ones."""
+        average_buffers(self.model)
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
             super()._save_checkpoint(model, trial)
@@ -152,3 +182,12 @@ class RnnTrainer(Seq2SeqTrainer):
             self.ema.load(Path(resume_from_checkpoint))
         if self.carried:
             self.carried.load(Path(resume_from_checkpoint), str(self.args.device))
+
+
+@torch.no_grad()
+def average_buffers(model: nn.Module) -> None:
+    """Give all processes the mean of their running statistics (batch normalization); each has seen other batches."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        for buffer in model.buffers():
+            if buffer.is_floating_point():
+                dist.all_reduce(buffer.div_(dist.get_world_size()))
