@@ -1,0 +1,134 @@
+"""Several processes do what one does with as many accumulated batches: the same losses, the same weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnn_hub.training.checkpoints import list_checkpoints
+from rnn_hub.training.recipes import build_recipe
+from tests import tiny, tiny_labels
+from tests.launching import fork, read_run, torchrun, write_recipe
+
+BATCHES = 4
+"""Of an update, over all processes."""
+COMMON = {"max_grad_norm": 0.5, "lr_scheduler_type": "constant", "learning_rate": 1e-3, "logging_steps": 1}
+TASKS = ("translation", "tagging", "text", "video")
+FIGURES = {
+    "translation": ("loss", "grad_norm", "eval_loss", "eval_bleu", "eval_chrf"),
+    "tagging": ("loss", "grad_norm", "eval_loss", "eval_entity_f1"),
+    "text": ("loss", "grad_norm", "eval_nll"),
+    "video": ("loss", "grad_norm"),  # what is measured depends on running statistics of other batches
+}
+INTERRUPTED = {"save_strategy": "steps", "save_steps": 5, "eval_strategy": "no", "ema_decay": 0.9}
+
+
+@pytest.fixture(scope="module")
+def corpora(corpus, tmp_path_factory):
+    """A folder of data for each task; without PyAV none for videos."""
+    folder = tmp_path_factory.mktemp("corpora")
+    found = {"translation": corpus, "text": corpus, "tagging": tiny_labels.write_corpus(folder / "visit", "visit")}
+    try:
+        from tests import tiny_videos
+
+        return {**found, "video": tiny_videos.write_corpus(folder / "video")}
+    except ImportError:
+        return found
+
+
+def recipe(task, corpora, folder, processes):
+    """A recipe without chance, whose updates are of four batches whatever the number of processes."""
+    shares = BATCHES // processes
+    training = {**COMMON, "gradient_accumulation_steps": shares}
+    if task == "translation":
+        few = {"eval_examples": 9, "num_train_epochs": 1, "tokens_per_batch": 100}
+        return tiny.recipe(corpora[task], folder, training={**training, **few})
+    if task == "text":
+        streams = {"per_device_train_batch_size": shares, "num_train_epochs": 1, "bptt_random": True}
+        values = tiny.text_recipe(corpora[task], folder, **COMMON, **streams)
+        values["model"]["weight_dropout"] = 0.0
+        return values
+    if task == "tagging":
+        training |= {"num_train_epochs": 1, "per_device_train_batch_size": 7}
+        sections = {"tokenizer": {"dropout": 0.0}, "model": {"dropout": 0.0, "word_dropout": 0.0}}
+        return tiny_labels.recipe("visit", corpora[task], folder, **sections, training=training)
+    from tests import tiny_videos
+
+    training |= {"num_train_epochs": 2, "per_device_train_batch_size": 2, "load_best_model_at_end": False}
+    return tiny_videos.recipe(corpora[task], folder, tokenizer={"contrast": 0.0}, training=training)
+
+
+def interrupted_recipe(corpus, folder, **training):
+    """A recipe with dropout, that of a run which is compared with an interrupted one."""
+    return tiny.recipe(corpus, folder, model={"dropout": 0.2}, training={**INTERRUPTED, **training})
+
+
+@pytest.fixture(scope="module")
+def killed(corpora, tmp_path_factory):
+    """How a run ended of which one of two processes was killed, and its folder."""
+    folder = tmp_path_factory.mktemp("killed") / "run"
+    path = write_recipe(interrupted_recipe(corpora["translation"], folder))
+    done = torchrun(2, Path(__file__).with_name("launched.py"), "1:8", path)
+    return done, folder, [path.name for path in list_checkpoints(folder / "checkpoints")]
+
+
+@pytest.fixture(scope="module")
+def runs(corpora, killed, tmp_path_factory):
+    """The folder of the runs: `<task>-<processes>`, `few` and `whole`; the one that was killed is then continued."""
+    folder = tmp_path_factory.mktemp("runs")
+    plan = {n: [recipe(task, corpora, folder / f"{task}-{n}", n) for task in corpora] for n in (1, 2, 4)}
+    plan[2].append(interrupted_recipe(corpora["translation"], folder / "whole"))
+    plan[2].append(interrupted_recipe(corpora["translation"], killed[1], resume=True))
+    few = {"train": "train[:3]", "validation": "validation[:3]"}
+    values = tiny_labels.recipe("visit", corpora["tagging"], folder / "few", dataset=few)
+    values["training"] |= {"num_train_epochs": 2, "per_device_train_batch_size": 1}
+    plan[4].append(values)
+    tagger = build_recipe(recipe("tagging", corpora, folder, 1))
+    rows = tagger.task.load(tagger.dataset, "train")
+    processor = tagger.task.build_processor(rows, tagger.dataset, tagger.tokenizer)
+    for n in plan:  # pieces of equal frequency come in another order each time
+        processor.save_pretrained(folder / f"tagging-{n}")
+    fork(list(plan.items()))
+    return folder
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("task", TASKS)
+def test_several_processes_equal_one(task, processes, runs, corpora) -> None:
+    if task not in corpora:
+        pytest.skip("needs PyAV")
+    one, several = (read_run(runs / f"{task}-{count}") for count in (1, processes))
+    assert several.results["training"]["processes"] == processes
+    assert several.results["training"]["steps"] == one.results["training"]["steps"] >= 6
+    for key in FIGURES[task]:
+        assert len(one.curve(key)) > 0
+        assert several.curve(key) == pytest.approx(one.curve(key), abs=2e-5), key
+    for name, tensor in one.weights.items():
+        if "running" not in name and "batches_tracked" not in name:
+            torch.testing.assert_close(several.weights[name], tensor, atol=1e-5, rtol=1e-4, msg=name)
+    if task != "video":
+        metrics = [run.results["evaluations"][0]["metrics"] for run in (one, several)]
+        assert metrics[1] == pytest.approx(metrics[0], rel=1e-5)
+
+
+def test_fewer_rows_than_processes_end_as_well(runs) -> None:
+    run = read_run(runs / "few")
+    assert run.results["training"]["processes"] == 4
+    assert run.results["training"]["steps"] == 2
+    assert run.results["evaluations"][0]["examples"] == 3
+    assert len(run.curve("eval_loss")) == 2
+
+
+def test_a_killed_process_stops_the_run_with_one_line(killed) -> None:
+    done, _, checkpoints = killed
+    assert done.returncode != 0 and checkpoints == ["checkpoint-5"]
+    told = [line for line in done.stderr.splitlines() if line.startswith("rnn-hub: ")]
+    assert len(told) == 1, done.stderr[-3000:]
+    assert "checkpoint-5; continue with training.resume=true" in told[0]
+
+
+def test_the_launch_after_a_killed_process_ends_with_the_weights_of_an_uninterrupted_run(killed, runs) -> None:
+    whole, resumed = read_run(runs / "whole"), read_run(killed[1])
+    assert resumed.curve("loss") == whole.curve("loss")
+    for name, tensor in whole.weights.items():
+        assert torch.equal(resumed.weights[name], tensor), name
