@@ -110,7 +110,7 @@ def _languages(recipe: Mapping[str, Any]) -> list[str]:
 
 def _use(recipe: Mapping[str, Any], name: str) -> str:
     source = next(iter(_languages(recipe)), "en")
-    return load_task(recipe["task"]).usage.format(name=name, example=EXAMPLES.get(source, EXAMPLES["en"]))
+    return load_task(recipe["task"]).use(recipe).format(name=name, example=EXAMPLES.get(source, EXAMPLES["en"]))
 
 
 def _summary(recipe: Mapping[str, Any], results: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import HfApi
+from huggingface_hub.constants import is_offline_mode
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoTokenizer, PreTrainedModel
 
@@ -20,10 +22,11 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
     """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
     Weights are read from safetensors only. A ``processor_class`` of ``AutoProcessor`` gives a processor with a
-    tokenizer in it, one of videos a video processor.
+    tokenizer in it, one of videos a video processor. Files that come from the Hub must have the hashes it names.
 
     Raises:
-        RnnHubError: no such folder or Hub name, a missing file, damaged weights, a config with a wrong field.
+        RnnHubError: no such folder or Hub name, a missing file, damaged weights, a config with a wrong field, a
+            download that differs from what the Hub has.
     """
     folder = Path(model)
     if folder.is_dir():
@@ -41,7 +44,28 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
     except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
+    if not folder.is_dir() and not is_offline_mode():
+        _verify(model)
     return loaded.eval(), processor
+
+
+def _verify(name: str) -> None:
+    """Compare the cached files of a repository with the hashes that the Hub has of them; its client checks sizes only.
+
+    Raises:
+        RnnHubError: a file differs; it is named.
+    """
+    try:
+        found = HfApi().verify_repo_checksums(name)
+    except (OSError, ValueError) as error:  # the Hub cannot be reached, and the model came from the cache
+        logger.warning("the files of %s could not be compared with the Hub's hashes: %s", name, reason(error))
+        return
+    if found.mismatches:
+        files = ", ".join(mismatch["path"] for mismatch in found.mismatches)
+        raise RnnHubError(
+            f"the download of {name!r} is not what the Hub has: {files}: other hashes; "
+            f"remove {found.verified_path.parents[1]} and load it again"
+        )
 
 
 def _files(processor_class: Any) -> tuple[str, ...]:

@@ -90,6 +90,10 @@ class Task(ABC):
         """The section `dataset` of a recipe for other data than its own, which have the same columns."""
         return {**section, "path": path}
 
+    def use(self, recipe: Mapping[str, Any]) -> str:
+        """How the model of a recipe is used: `usage`, unless that depends on the recipe."""
+        return self.usage
+
     def examples(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: DatasetSection) -> Any:
         """What the model trains on: the rows of the training split, unless a task reads them in another way."""
         return rows

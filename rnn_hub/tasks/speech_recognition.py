@@ -34,6 +34,17 @@ SEEDS = (2, 1)
 """Of the strings of a test and of a validation split."""
 
 
+FEATURES_USAGE = """```python
+import numpy as np
+import rnn_hub
+
+recognize = rnn_hub.pipeline("speech-recognition", model="{name}")
+recognize(np.load("features.npy"), return_words=True)  # frames (T, %d)
+```
+
+It knows no waveforms: the features must be made as those of its training data were."""
+
+
 @dataclass
 class SpeechDataset(DatasetSection):
     """Recordings and what is said in them.
@@ -109,6 +120,11 @@ recognize("recording.wav", return_words=True)
 
 or, after `import rnn_hub`, with transformers' own `pipeline("automatic-speech-recognition", model="{name}")`, or from
 the command line: `rnn-hub predict {name} recording.wav`."""
+
+    def use(self, recipe: Mapping[str, Any]) -> str:
+        """Of waveforms, or of the features that are given to the model instead."""
+        given = recipe.get("tokenizer") or {}
+        return FEATURES_USAGE % given["feature_size"] if given.get("kind") == "given" else self.usage
 
     def network(self, model: Mapping[str, Any]) -> str:
         """The layers and their steps."""

@@ -38,13 +38,15 @@ class SmallHub:
     """The server; `repositories` maps "models/ada/dog" to a repository.
 
     `fail` is asked for each request, (method, path), for a status, or "cut" to break the connection in its middle;
-    `requests` remembers them. `promised` is the size that files are said to have before they are sent.
+    `requests` remembers them. `promised` is the size that files are said to have before they are sent, `tamper` changes
+    the content on its way: (path, content) to what arrives.
     """
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
         self.large: dict[str, bytes] = {}
         self.promised: int | None = None
+        self.tamper: Callable[[str, bytes], bytes] = lambda path, content: content
         self.requests: list[tuple[str, str]] = []
         self.fail: Callable[[str, str], int | str | None] = lambda method, path: None
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -189,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "type": "file",
                     "path": path,
                     "size": len(content),
-                    "oid": hashlib.sha1(content).hexdigest(),
+                    "oid": _blob_id(content),
                     **({"lfs": _pointer(content)} if self._mode(path) == "lfs" else {}),
                 }
                 for path, content in files.items()
@@ -214,8 +216,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = files[match[4]]
         self.send_response(200)
         self.send_header("X-Repo-Commit", sha)
-        digest = hashlib.sha256(content) if self._mode(match[4]) == "lfs" else hashlib.sha1(content)
-        self.send_header("ETag", f'"{digest.hexdigest()}"')
+        large = self._mode(match[4]) == "lfs"
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest() if large else _blob_id(content)}"')
+        content = self.hub.tamper(match[4], content)
         promised = self.hub.promised if self.command == "HEAD" else None
         self.send_header("Content-Length", str(promised or len(content)))
         self.end_headers()
@@ -237,6 +240,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _blob_id(content: bytes) -> str:
+    """The hash under which git keeps a file."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _pointer(content: bytes) -> dict[str, object]:

@@ -106,8 +106,10 @@ def test_a_model_is_pushed_listed_loaded_and_shown(hub, client, folder, tmp_path
     here = client.run("-c", LOAD, str(folder), "").stdout
     assert here.startswith("RnnForPointerGeneration")
     first = hub.repositories[f"models/{NAME}"].commits[-1][0]
-    loaded = client.run("-c", LOAD, NAME, "trust_remote_code=1", "", f"revision={first}", token=READER)
-    assert loaded.stdout == 3 * here, loaded.stderr
+    hub.repositories[f"models/{NAME}"].commit({f"small/{path}": content for path, content in files.items()} | files)
+    ways = ("trust_remote_code=1", "", f"revision={first}", "subfolder=small")
+    loaded = client.run("-c", LOAD, NAME, *ways, token=READER)
+    assert loaded.stdout == 4 * here, loaded.stderr
     offline = client.run("-c", LOAD, NAME, "", token=None, HF_HUB_OFFLINE="1")  # from the cache
     assert offline.stdout == here, offline.stderr
     stranger = Client(hub, tmp_path / "stranger")
@@ -190,6 +192,23 @@ def test_a_download_that_is_cut_goes_on_and_one_of_another_size_is_refused(hub, 
     hub.promised = len(hub.files(NAME)["model.safetensors"]) + 1
     refused = client.run("-c", get, NAME)
     assert refused.returncode == 1 and "Consistency check failed" in refused.stderr
+
+
+def test_a_download_of_the_same_size_with_another_content_is_refused(hub, client, folder) -> None:
+    assert client.push(folder, NAME).returncode == 0
+    hub.tamper = lambda path, content: (
+        content[:-1] + {"model.safetensors": b"\x01", "recipe.yaml": b" "}.get(path, content[-1:])
+    )
+    refused = client.run("-m", "rnn_hub", "predict", NAME, "hello , please look at the gas report today .")
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr
+    assert "is not what the Hub has: model.safetensors, recipe.yaml: other hashes" in refused.stderr
+
+
+def test_a_model_pushes_itself_as_transformers_does(hub, client, folder) -> None:
+    push = "import sys, rnn_hub; from transformers import AutoModelForSeq2SeqLM as auto; "
+    pushed = client.run("-c", push + "auto.from_pretrained(sys.argv[1]).push_to_hub(sys.argv[2])", str(folder), NAME)
+    assert pushed.returncode == 0, pushed.stderr
+    assert {"config.json", "model.safetensors"} <= hub.files(NAME).keys()
 
 
 def test_what_is_no_finished_model_is_refused_before_anything_is_sent(hub, client, folder, tmp_path) -> None:
