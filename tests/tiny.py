@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,18 @@ def write_corpus(folder: Path, train: int = 240, other: int = 24) -> Path:
         rows = [sentence_pair(generator) for _ in range(size)]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def write_shards(folder: Path, sizes: Sequence[int] = (50, 7, 31, 1, 12)) -> Path:
+    """Write the training split as several files, whose rows are numbered, and a validation split."""
+    write_corpus(folder)
+    (folder / "train.jsonl").unlink()
+    generator, number = random.Random(0), itertools.count()
+    for shard, size in enumerate(sizes):
+        rows = [{**sentence_pair(generator), "id": str(next(number))} for _ in range(size)]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"train-{shard:05}-of-{len(sizes):05}.jsonl").write_text(text, encoding="utf-8")
     return folder
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnn_hub.data.row_stream import RowStream
 from rnn_hub.errors import RnnHubError
 
 if TYPE_CHECKING:
@@ -29,13 +30,39 @@ def load_split(
     dataset = _load(str(path), split, name, kwargs)
     if len(dataset) == 0:
         raise RnnHubError(f"split {split!r} of {path} is empty")
-    available = column_names(dataset)
+    _require_columns(column_names(dataset), columns, split, path)
+    return dataset
+
+
+def load_stream(
+    path: str | Path,
+    split: str,
+    name: str | None = None,
+    columns: Sequence[str] = (),
+    sample: int = 100_000,
+    pool: int = 10_000,
+    seed: int = 0,
+) -> RowStream:
+    """The rows of a split as a stream, for data that are larger than memory.
+
+    Args:
+        path, split, name, columns: as of `load_split`; a split cannot be sliced.
+        sample, pool, seed: as of `RowStream`.
+
+    Raises:
+        RnnHubError: as `load_split`.
+    """
+    rows = RowStream(_load(str(path), split, name, {"streaming": True}), sample, pool, seed)
+    _require_columns(column_names(rows.sample), columns, split, path)
+    return rows
+
+
+def _require_columns(available: Sequence[str], columns: Sequence[str], split: str, path: str | Path) -> None:
     missing = [column for column in columns if column not in available]
     if missing:
         raise RnnHubError(
             f"{path} has no column {', '.join(map(repr, missing))} in split {split!r}; it has {', '.join(available)}"
         )
-    return dataset
 
 
 def column_names(dataset: "Dataset") -> list[str]:

@@ -139,7 +139,8 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     if not training:
         return f"With the recipe in this repository:\n\n{command}"
     unit = load_task(recipe["task"]).unit
-    amount = f"{training['epochs']:g} epochs of {training['examples']:,} {unit} ({training['steps']:,} steps)"
+    count = f"{training['examples']:,}" if training["examples"] else "a stream of"  # whose length is not known
+    amount = f"{training['epochs']:g} epochs of {count} {unit} ({training['steps']:,} steps)"
     plural = "es" if training["processes"] > 1 else ""
     processes = f"{training['processes']} {training['device'].upper()} process{plural}"
     minutes = f"{training['seconds'] / 60:.0f} minutes"

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from rnn_hub.data.loading import load_split
+from rnn_hub.data.loading import load_split, load_stream
+from rnn_hub.data.row_stream import RowStream
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks.sections import check_keys
 
@@ -25,6 +26,10 @@ class DatasetSection:
         name: the configuration of the data set, where it has several.
         train, validation, test: names of the splits.
         license: licence of the data, for the model card.
+        streaming: read the training split from its files as it is needed, for data that are larger than memory. The
+            number of rows is then unknown: ``training.max_steps`` says when to stop.
+        stream_pool: rows of a stream that are in memory at a time, shuffled and batched by length.
+        stream_sample: the first rows of a stream, from which vocabulary and labels are taken.
     """
 
     path: str
@@ -33,6 +38,9 @@ class DatasetSection:
     validation: str | None = "validation"
     test: str | None = "test"
     license: str | None = None
+    streaming: bool = False
+    stream_pool: int = 10_000
+    stream_sample: int = 100_000
 
 
 @dataclass
@@ -55,6 +63,7 @@ class Task(ABC):
         main_metric: the metric that selects a checkpoint; higher is better where ``greater_is_better``.
         rows_are_independent: whether a row is predicted the same whatever stands before it, so that several processes
             may share the rows.
+        streams: whether rows are used as the data set has them, so that they can be read as a stream.
         processor_file: the file that tells that a folder holds the processor.
         label_names: the inputs of a model that are not its inputs but what it learns.
         demo: module of the Gradio demo.
@@ -73,6 +82,7 @@ class Task(ABC):
     main_metric: ClassVar[str]
     greater_is_better: ClassVar[bool] = True
     rows_are_independent: ClassVar[bool] = True
+    streams: ClassVar[bool] = False
     processor_file: ClassVar[str] = "tokenizer.json"
     label_names: ClassVar[tuple[str, ...]] = ("labels",)
     demo: ClassVar[str | None] = None
@@ -83,8 +93,18 @@ class Task(ABC):
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:
         """Load one split; a split or column that is missing raises an error that lists what exists."""
-        columns = tuple(column for role in self.columns if (column := getattr(dataset, role)))
-        return load_split(dataset.path, split, name=dataset.name, columns=columns, **kwargs)
+        return load_split(dataset.path, split, name=dataset.name, columns=self._named_columns(dataset), **kwargs)
+
+    def stream(self, dataset: DatasetSection, split: str, seed: int) -> RowStream:
+        """One split as a stream; a task that makes other rows of those of the data set has none."""
+        if not self.streams:
+            raise RnnHubError(f"the task {self.name!r} reads its rows at once: set dataset.streaming to false")
+        columns = self._named_columns(dataset)
+        sizes = {"sample": dataset.stream_sample, "pool": dataset.stream_pool, "seed": seed}
+        return load_stream(dataset.path, split, name=dataset.name, columns=columns, **sizes)
+
+    def _named_columns(self, dataset: DatasetSection) -> tuple[str, ...]:
+        return tuple(column for role in self.columns if (column := getattr(dataset, role)))
 
     def other_data(self, section: dict[str, Any], path: str) -> dict[str, Any]:
         """The section `dataset` of a recipe for other data than its own, which have the same columns."""

@@ -11,7 +11,9 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 from rnn_hub.data.label_collators import TextLabelCollator
 from rnn_hub.data.labels import label_names, name_of, number_labels
+from rnn_hub.data.row_stream import RowStream
 from rnn_hub.data.tokenization import token_lengths
+from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.text_classification import TextLabelPipeline
 from rnn_hub.tasks.auto_model import column_texts
@@ -41,6 +43,7 @@ class TextClassificationTask(LabelTask):
 
     name = "text-classification"
     columns = ("text", "label")
+    streams = True
     dataset_section: ClassVar[type] = LabelledTexts
     auto_class = AutoModelForSequenceClassification
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
@@ -69,6 +72,12 @@ command line: `rnn-hub predict {name} "A charming and often moving film."`."""
         words = [len(text.split()) for text in column_texts(rows, dataset.text)]
         repeats = (dataset.long_repeats if count >= dataset.long_words else 1 for count in words)
         return rows.select([place for place, times in enumerate(repeats) for _ in range(times)])
+
+    def stream(self, dataset: LabelledTexts, split: str, seed: int) -> RowStream:
+        """One split as a stream, each text once."""
+        if dataset.long_repeats != 1:
+            raise RnnHubError(f"a stream has each text once: set dataset.long_repeats to 1, not {dataset.long_repeats}")
+        return super().stream(dataset, split, seed)
 
     def model_fields(self, rows: Dataset, dataset: LabelledTexts) -> dict[str, Any]:
         """The labels; the section keeps them too, for the batches."""

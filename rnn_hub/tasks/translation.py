@@ -66,6 +66,7 @@ class TranslationTask(GenerationTask):
 
     name = "translation"
     columns = ("source", "target")
+    streams = True
     dataset_section: ClassVar[type] = TranslationDataset
     tokenizer_section: ClassVar[type] = SubwordSection
     model_type = "rnn_hub_seq2seq"

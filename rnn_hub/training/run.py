@@ -16,6 +16,7 @@ import torch.distributed as dist
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from rnn_hub.data.row_stream import RowStream
 from rnn_hub.errors import RnnHubError
 from rnn_hub.tasks.base import require_split
 from rnn_hub.training.arguments import TrainingArguments, build_arguments
@@ -51,7 +52,8 @@ def train(recipe: Recipe) -> dict[str, Any]:
     with arguments.main_process_first(desc="preparing the run folder"):
         if arguments.process_index == 0:
             _open_folder(recipe, arguments)
-    rows = recipe.task.load(recipe.dataset, recipe.dataset.train)
+    stream = _stream(recipe, arguments) if recipe.dataset.streaming else None
+    rows = stream.sample if stream else recipe.task.load(recipe.dataset, recipe.dataset.train)
     validation = None
     if arguments.eval_strategy != "no":
         validation = recipe.task.load(recipe.dataset, require_split(recipe.dataset, "validation"))
@@ -61,7 +63,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
     torch.set_flush_denormal(True)  # denormal gradients take a CPU ten times as long and change nothing
     fields = {**recipe.task.model_fields(rows, recipe.dataset), **recipe.model}
     model = recipe.task.build_model(fields, processor, recipe.generation)
-    trainer = _trainer(recipe, arguments, model, processor, rows, validation)
+    trainer = _trainer(recipe, arguments, model, processor, rows, validation, stream)
     checkpoints = list_checkpoints(Path(arguments.output_dir))
     _log_start(recipe, model, rows, trainer, checkpoints)
     set_seed(recipe.seed + arguments.process_index)  # the same weights, but each process has a dropout of its own
@@ -114,6 +116,14 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
     write_atomically(folder / RECIPE, recipe.to_yaml())
 
 
+def _stream(recipe: Recipe, arguments: TrainingArguments) -> RowStream:
+    """The training split as a stream, whose place is in the checkpoints."""
+    if arguments.max_steps < 1:
+        raise RnnHubError("the end of a stream is unknown: dataset.streaming needs training.max_steps")
+    arguments.ignore_data_skip = True  # the stream itself goes on where it was
+    return recipe.task.stream(recipe.dataset, recipe.dataset.train, arguments.data_seed or arguments.seed)
+
+
 def _processor(recipe: Recipe, rows: Dataset) -> PreTrainedTokenizerBase:
     """The tokenizer or processor of the run's folder; made from the rows first where there is none."""
     folder = recipe.output_dir
@@ -136,8 +146,12 @@ def _trainer(
     processor: PreTrainedTokenizerBase,
     rows: Dataset,
     validation: Dataset | None,
+    stream: RowStream | None,
 ) -> RnnTrainer:
     task = recipe.task
+
+    def lengths(rows: Dataset) -> list:
+        return task.lengths(rows, processor, recipe.dataset)
 
     def collator(training: bool) -> Callable:
         return task.build_collator(processor, recipe.dataset, recipe.tokenizer, training)
@@ -155,8 +169,8 @@ def _trainer(
     return RnnTrainer(
         model,
         arguments,
-        rows=task.examples(rows, processor, recipe.dataset),
-        lengths=task.lengths(rows, processor, recipe.dataset),
+        rows=stream or task.examples(rows, processor, recipe.dataset),
+        lengths=lengths if stream else lengths(rows),
         collator=collator(training=True),
         eval_collator=collator(training=False),
         eval_rows=validation,
@@ -224,8 +238,7 @@ def _results(
         "task": recipe.task.name,
         "parameters": trainer.model.num_parameters(),
         "training": {
-            "examples": len(trainer.train_dataset),
-            "epochs": round(state.epoch or 0, 2),
+            **_amount(trainer),
             "steps": state.global_step,
             "processes": arguments.world_size,
             "device": arguments.device.type,
@@ -251,16 +264,24 @@ def _results(
     return results
 
 
+def _amount(trainer: RnnTrainer) -> dict[str, Any]:
+    """How much the model has learned from; the rows of a stream are not counted."""
+    rows = trainer.train_dataset
+    if isinstance(rows, RowStream):
+        return {"examples": None, "epochs": rows.epoch}
+    return {"examples": len(rows), "epochs": round(trainer.state.epoch or 0, 2)}
+
+
 def _log_start(
     recipe: Recipe, model: PreTrainedModel, rows: Dataset, trainer: RnnTrainer, checkpoints: list[Path]
 ) -> None:
+    stream = isinstance(trainer.train_dataset, RowStream)
     logger.info(
-        "%s: %s, %s parameters, %s examples, %d batches an epoch%s",
+        "%s: %s, %s parameters, %s%s",
         recipe.name,
         type(model).__name__,
         f"{model.num_parameters():,}",
-        f"{len(rows):,}",
-        len(trainer.get_train_dataloader()),
+        "a stream" if stream else f"{len(rows):,} examples, {len(trainer.get_train_dataloader())} batches an epoch",
         f", continuing {checkpoints[-1].name}" if checkpoints else "",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,14 +22,17 @@ from transformers import (
 )
 from transformers.trainer_utils import EvalLoopOutput
 
+from rnn_hub.data.row_stream import RowStream
 from rnn_hub.data.streams import TokenStreams
 from rnn_hub.layers.loss import IGNORED
 from rnn_hub.training.arguments import TrainingArguments
 from rnn_hub.training.carried import CarriedState
 from rnn_hub.training.checkpoints import remove_old, seal
 from rnn_hub.training.ema import ExponentialMovingAverage
-from rnn_hub.training.loader import EpochDataLoader, build_train_loader
+from rnn_hub.training.loader import EpochDataLoader, StreamLoader, build_train_loader
 from rnn_hub.training.progress import Progress
+
+STREAM_FILE = "stream.json"
 
 
 class RnnTrainer(Seq2SeqTrainer):
@@ -40,8 +44,9 @@ class RnnTrainer(Seq2SeqTrainer):
     Args:
         model: a model whose ``forward`` takes ``labels`` and ``num_items_in_batch``.
         args: the arguments.
-        rows: training rows (a sequence of dictionaries), or a text in streams, over which the state is carried.
-        lengths: length of each row (or pair of lengths), for the batches.
+        rows: training rows (a sequence of dictionaries or a `RowStream`), or a text in streams, over which the state is
+            carried.
+        lengths: length of each row (or pair of lengths), for the batches; of a stream what gives those of some rows.
         collator, eval_collator: from rows to a batch, in training and in evaluation.
         eval_rows: validation rows, of which the loss is computed (of a text the metrics are all there is).
         score: computes the task's metrics of the present weights, ``{"bleu": 30.1}``; called on every
@@ -54,7 +59,7 @@ class RnnTrainer(Seq2SeqTrainer):
         model: PreTrainedModel,
         args: TrainingArguments,
         rows: Any,
-        lengths: list,
+        lengths: list | Callable,
         collator: Callable[[list[dict]], dict],
         eval_collator: Callable[[list[dict]], dict] | None = None,
         eval_rows: Any = None,
@@ -87,8 +92,10 @@ class RnnTrainer(Seq2SeqTrainer):
             self.ema = ExponentialMovingAverage(self.model, args.ema_decay)
             self.add_callback(self.ema)
 
-    def get_train_dataloader(self) -> EpochDataLoader:
+    def get_train_dataloader(self) -> EpochDataLoader | StreamLoader:
         """The batches of this process; the sampler shares them out, so accelerate must not do it again."""
+        if isinstance(self.train_dataset, RowStream):
+            return StreamLoader(self.train_dataset, self.lengths, self.train_collator, self.args)
         loader = build_train_loader(self.train_dataset, self.lengths, self.train_collator, self.args)
         self._mean_tokens = getattr(loader.batch_sampler, "mean_tokens", None)
         return loader
@@ -123,7 +130,9 @@ class RnnTrainer(Seq2SeqTrainer):
         """Compute the validation loss, then the task's metrics of what the model generates."""
         average_buffers(self.model)
         metrics: dict[str, float] = {}
-        with self.ema.applied() if self.ema else nullcontext():
+        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        # Training goes on with the random numbers that it would have without an evaluation, as after a resumption.
+        with torch.random.fork_rng(devices), self.ema.applied() if self.ema else nullcontext():
             self.model.eval()
             if self.carried is None:
                 metrics["loss"] = self._validation_loss(dataloader)
@@ -164,6 +173,9 @@ class RnnTrainer(Seq2SeqTrainer):
             self.ema.save(self._checkpoint_folder)
         if self.carried:
             self.carried.save(self._checkpoint_folder)
+        if isinstance(self.train_dataset, RowStream) and self.args.should_save:
+            place = {"epoch": self.train_dataset.epoch, "batches": self.train_dataset.batches}
+            (self._checkpoint_folder / STREAM_FILE).write_text(json.dumps(place), encoding="utf-8")
         if self.args.world_size > 1:
             dist.barrier()
         if self.args.should_save:
@@ -176,12 +188,15 @@ class RnnTrainer(Seq2SeqTrainer):
         return Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Load the weights, their moving averages and the carried state of a checkpoint."""
+        """Load the weights, their moving averages, the carried state and the place in a stream of a checkpoint."""
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if self.ema:
             self.ema.load(Path(resume_from_checkpoint))
         if self.carried:
             self.carried.load(Path(resume_from_checkpoint), str(self.args.device))
+        if isinstance(self.train_dataset, RowStream):
+            place = json.loads((Path(resume_from_checkpoint) / STREAM_FILE).read_text(encoding="utf-8"))
+            self.train_dataset.epoch, self.train_dataset.batches = place["epoch"], place["batches"]
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ import rnn_hub.tasks.translation
 import rnn_hub.tasks.video_classification
 import rnn_hub.training.run  # noqa: F401
 from rnn_hub.cli import main
+from rnn_hub.training.loader import StreamLoader
 
 
 def work(rank: int, processes: int, port: int, recipes: list[str]) -> None:
@@ -29,6 +30,19 @@ def work(rank: int, processes: int, port: int, recipes: list[str]) -> None:
             sys.exit(status)
 
 
+def note_rows() -> None:
+    """Let each process write which rows of a stream it has trained on, into files `seen-<process>` of the run."""
+    lockstep = StreamLoader._lockstep
+
+    def noted(self):
+        for rows, real in lockstep(self):
+            with open(f"{self.arguments.output_dir}/seen-{self.arguments.process_index}", "a") as file:
+                file.writelines(f"{self.dataset.epoch} {row['id']}\n" for row in rows if real)
+            yield rows, real
+
+    StreamLoader._lockstep = noted
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -36,6 +50,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+note_rows()
 for processes, recipes in json.load(sys.stdin):
     options = {"nprocs": processes, "start_method": "fork"}
     torch.multiprocessing.start_processes(work, (processes, free_port(), recipes), **options)

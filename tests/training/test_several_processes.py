@@ -20,7 +20,7 @@ FIGURES = {
     "text": ("loss", "grad_norm", "eval_nll"),
     "video": ("loss", "grad_norm"),  # what is measured depends on running statistics of other batches
 }
-INTERRUPTED = {"save_strategy": "steps", "save_steps": 5, "eval_strategy": "no", "ema_decay": 0.9}
+INTERRUPTED = {"save_strategy": "steps", "save_steps": 5, "max_steps": 12, "eval_strategy": "no", "ema_decay": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,15 @@ def recipe(task, corpora, folder, processes):
     shares = BATCHES // processes
     training = {**COMMON, "gradient_accumulation_steps": shares}
     if task == "translation":
-        few = {"eval_examples": 9, "num_train_epochs": 1, "tokens_per_batch": 100}
+        few = {"eval_examples": 9, "max_steps": 8, "tokens_per_batch": 100}
         return tiny.recipe(corpora[task], folder, training={**training, **few})
     if task == "text":
-        streams = {"per_device_train_batch_size": shares, "num_train_epochs": 1, "bptt_random": True}
+        streams = {"per_device_train_batch_size": shares, "max_steps": 8, "bptt_random": True}
         values = tiny.text_recipe(corpora[task], folder, **COMMON, **streams)
         values["model"]["weight_dropout"] = 0.0
         return values
     if task == "tagging":
-        training |= {"num_train_epochs": 1, "per_device_train_batch_size": 7}
+        training |= {"max_steps": 8, "per_device_train_batch_size": 7}
         sections = {"tokenizer": {"dropout": 0.0}, "model": {"dropout": 0.0, "word_dropout": 0.0}}
         return tiny_labels.recipe("visit", corpora[task], folder, **sections, training=training)
     from tests import tiny_videos
@@ -83,6 +83,10 @@ def runs(corpora, killed, tmp_path_factory):
     values = tiny_labels.recipe("visit", corpora["tagging"], folder / "few", dataset=few)
     values["training"] |= {"num_train_epochs": 2, "per_device_train_batch_size": 1}
     plan[4].append(values)
+    stream = {"streaming": True, "stream_pool": 20}
+    limits = {"max_steps": 20, "tokens_per_batch": 60, "gradient_accumulation_steps": 2}
+    shards = tiny.write_shards(folder / "shards")
+    plan[2].append(tiny.recipe(shards, folder / "stream", dataset=stream, training=limits))
     tagger = build_recipe(recipe("tagging", corpora, folder, 1))
     rows = tagger.task.load(tagger.dataset, "train")
     processor = tagger.task.build_processor(rows, tagger.dataset, tagger.tokenizer)
@@ -132,3 +136,15 @@ def test_the_launch_after_a_killed_process_ends_with_the_weights_of_an_uninterru
     assert resumed.curve("loss") == whole.curve("loss")
     for name, tensor in whole.weights.items():
         assert torch.equal(resumed.weights[name], tensor), name
+
+
+def test_two_processes_see_each_row_of_a_stream_once_an_epoch(runs) -> None:
+    seen = [(runs / "stream" / "checkpoints" / f"seen-{rank}").read_text().split() for rank in (0, 1)]
+    pairs = [list(zip(each[::2], each[1::2], strict=True)) for each in seen]
+    first = [{int(row) for epoch, row in each if epoch == "0"} for each in pairs]
+    assert len(first[0]) > 0 and len(first[1]) > 0 and len(first[0]) != len(first[1])
+    assert sorted(int(row) for each in pairs for epoch, row in each if epoch == "0") == list(range(101))
+    assert any(epoch == "1" for epoch, _ in pairs[0])
+    run = read_run(runs / "stream")
+    assert run.results["training"]["steps"] == 20 and run.results["training"]["processes"] == 2
+    assert run.curve("loss")[-1] < run.curve("loss")[0]
