@@ -20,7 +20,7 @@ FILE_TASKS = ("image-to-text", "speech-recognition", "video-classification", "vi
 
 _SAMPLING = ("language-modeling", "conditional-text-generation", "music-generation")
 #: tasks whose answer is the most probable of several labels
-_RANKED = ("text-classification", "multi-label-classification", "video-classification")
+_RANKED = ("text-classification", "multi-label-classification", "text-regression", "video-classification")
 #: options that only some tasks know
 TASKS_OF_OPTIONS = {
     **dict.fromkeys(MUSIC_OPTIONS, ("music-generation",)),
@@ -29,7 +29,12 @@ TASKS_OF_OPTIONS = {
     "temperature": _SAMPLING,
     "seed": (*_SAMPLING, "forecasting"),
     "condition": ("conditional-text-generation",),
-    "max_length": ("text-classification", "multi-label-classification", "token-classification"),
+    "max_length": (
+        "text-classification",
+        "multi-label-classification",
+        "text-regression",
+        "token-classification",
+    ),
     **dict.fromkeys(("language_model", "lm_weight", "token_bonus", "word_list"), ("speech-recognition",)),
 }
 

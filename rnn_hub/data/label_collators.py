@@ -64,6 +64,13 @@ class LabelSetCollator(TextLabelCollator):
         return table
 
 
+class NumberCollator(TextLabelCollator):
+    """Texts with a number each -> the same, but `labels` (B,) are these numbers."""
+
+    def _labels(self, values: Sequence[Any]) -> torch.Tensor:
+        return torch.tensor([float(value) for value in values])
+
+
 class TagCollator:
     """Words with a tag each -> `input_ids`, `attention_mask` and `labels` (B, T).
 

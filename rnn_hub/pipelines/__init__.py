@@ -18,6 +18,7 @@ PIPELINES: dict[str, str] = {
     "multi-label-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "speech-recognition": "rnn_hub.pipelines.speech_recognition:SpeechPipeline",
     "text-classification": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
+    "text-regression": "rnn_hub.pipelines.text_classification:TextLabelPipeline",
     "token-classification": "rnn_hub.pipelines.token_classification:EntityPipeline",
     "tree-classification": "rnn_hub.pipelines.tree_classification:TreeLabelPipeline",
     "music-generation": "rnn_hub.pipelines.music_generation:MusicPipeline",

@@ -22,6 +22,7 @@ TASKS: dict[str, str] = {
     "music-frames-independent": "rnn_hub.tasks.music_frames_independent:IndependentFramesTask",
     "speech-recognition": "rnn_hub.tasks.speech_recognition:SpeechRecognitionTask",
     "text-classification": "rnn_hub.tasks.text_classification:TextClassificationTask",
+    "text-regression": "rnn_hub.tasks.text_regression:TextRegressionTask",
     "token-classification": "rnn_hub.tasks.token_classification:TokenClassificationTask",
     "tree-classification": "rnn_hub.tasks.tree_classification:TreeClassificationTask",
     "music-generation": "rnn_hub.tasks.music_generation:MusicGenerationTask",

@@ -191,6 +191,28 @@ def test_several_labels_a_text_are_learned_measured_and_predicted(tmp_path, caps
         train(build_recipe({**values, "training": {"output_dir": str(tmp_path / "other")}}))
 
 
+def test_a_number_for_a_text_is_learned_measured_and_predicted(tmp_path, capsys) -> None:
+    corpus = tiny_labels.write_corpus(tmp_path / "corpus", "opinion")
+    for file in corpus.glob("*.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        rated = ({"text": row["text"], "score": 2.5 + row["label"] + 0.1 * ("film" in row["text"])} for row in rows)
+        file.write_text("".join(json.dumps(row) + "\n" for row in rated))
+    values = tiny_labels.recipe("opinion", corpus, tmp_path / "run")
+    values["task"], values["dataset"] = "text-regression", {"path": str(corpus)}
+    metrics = train(build_recipe(values))["evaluations"][0]["metrics"]
+    assert metrics["pearson"] > 90 and metrics["spearman"] > 80 and metrics["rmse"] < 0.5
+    assert main(["evaluate", str(tmp_path / "run"), "--split", "test"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["metrics"]["pearson"] > 90
+    scores = []
+    for text in ("the film is brilliant .", "the film is awful ."):
+        assert main(["predict", str(tmp_path / "run"), text]) == 0
+        scores.append(float(capsys.readouterr().out))
+    assert scores[0] > scores[1] + 0.5
+    values["dataset"]["label"] = "text"
+    with pytest.raises(RnnHubError, match="row 1 of the column 'text' holds no number but"):
+        train(build_recipe({**values, "training": {"output_dir": str(tmp_path / "other")}}))
+
+
 @pytest.mark.parametrize("numbers", [False, True])
 def test_tags_in_bioes_are_learned_as_bio(numbers, tmp_path) -> None:
     from datasets import ClassLabel, Dataset, Features, List, Value
