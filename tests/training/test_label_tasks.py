@@ -206,7 +206,7 @@ def test_a_number_for_a_text_is_learned_measured_and_predicted(tmp_path, capsys)
     scores = []
     for text in ("the film is brilliant .", "the film is awful ."):
         assert main(["predict", str(tmp_path / "run"), text]) == 0
-        scores.append(float(capsys.readouterr().out))
+        scores.append(float(capsys.readouterr().out.split("\t")[0]))
     assert scores[0] > scores[1] + 0.5
     values["dataset"]["label"] = "text"
     with pytest.raises(RnnHubError, match="row 1 of the column 'text' holds no number but"):
