@@ -28,7 +28,8 @@ SUMMARY = (
 RECORDINGS = Path(__file__).with_name("recordings")
 #: what a model of this name is for
 HINTS = {
-    "digits": "It knows ten words, zero to nine, said in any order by six speakers. It writes while it listens.",
+    "digits": "It knows ten words, zero to nine, said in any order by six speakers, and hears a recording to its end "
+    "before it writes.",
     "prompts": "It learned the prompts of a telephone exchange from one voice and from synthesized ones; other voices "
     "and other words it often gets wrong.",
 }
@@ -69,6 +70,13 @@ def listen(shelf: Shelf, recording: str | None, model: str) -> Iterator[View]:
     yield View(found["text"], picture, silent)
 
 
+def fitting_examples(models: list[str]) -> list[Path]:
+    """The recordings of what one of these models knows, or all where none does; a file's name begins with it."""
+    recordings = sorted(RECORDINGS.glob("*.flac"))
+    fitting = [path for path in recordings if any(path.stem.partition("-")[0] in name for name in models)]
+    return fitting or recordings
+
+
 def hears_waveforms(folder: str | Path) -> bool:
     """Whether a model takes recordings, and not only features that are made elsewhere."""
     path = Path(folder) / "processor_config.json"
@@ -103,7 +111,7 @@ def _lay_out(shelf: Shelf) -> None:
             )
             model = gr.Dropdown(names, value=names[0], label="Model", info=hint(names[0]), elem_id="speech-model")
             button = gr.Button("Recognize", variant="primary", elem_id="recognize")
-            examples = [[str(path)] for path in sorted(RECORDINGS.glob("*.flac"))]
+            examples = [[str(path)] for path in fitting_examples(names)]
             gr.Examples(examples, [recording], elem_id="recording-examples")
         with gr.Column():
             text = gr.Textbox(label="Text", lines=4, interactive=False, buttons=["copy"], elem_id="transcript")

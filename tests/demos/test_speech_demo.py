@@ -94,3 +94,10 @@ def test_models_of_given_features_are_not_offered_and_it_is_a_space(models, tmp_
     copied = folder / "model_cards" / "tones"
     processor_kind(copied, "given")
     assert not speech.hears_waveforms(copied)
+
+
+def test_examples_are_of_what_the_models_know() -> None:
+    names = {
+        kind: [path.stem for path in speech.fitting_examples(["an-other", kind])] for kind in ("rnn-digits", "mine")
+    }
+    assert names["rnn-digits"] == ["digits"] and len(names["mine"]) == 3
