@@ -29,7 +29,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"rnn_hub needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: say make PYTHON=python3.11")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep -i '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,demos,audio,music,video,vision,forecasting]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,demos,audio,music,video,vision,forecasting,onnx]"
 	touch $@
 
 # The demos' tests drive a browser. Where none can be installed they skip, and say so.

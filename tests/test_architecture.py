@@ -15,6 +15,7 @@ LINE = (
     ("cache", "modeling_utils"),
     ("generation",),
     ("models",),
+    ("onnx",),
     ("pipelines",),
     ("tasks",),
     ("hub",),

@@ -56,8 +56,13 @@ def lay_out_weight(weight: Tensor, rows: int) -> Tensor:
     return weight.t().contiguous().t()
 
 
+def exports_to_onnx() -> bool:
+    """Whether a graph of ONNX is being traced: a scan is then one of its operators."""
+    return torch.onnx.is_in_onnx_export()
+
+
 def _is_traced() -> bool:
-    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or exports_to_onnx()
 
 
 def linear_scan_form(entry: Tensor) -> str:
@@ -175,6 +180,14 @@ def _ragged(
     if order is not None:
         output = _reorder(output, order.argsort(dim=1))
     return output, (hidden, *after[1:])
+
+
+def in_order(x: Tensor, mask: Tensor | None, order: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The positions of each row of x (B, T, D) in an order (B, T), by default the real first; and the order."""
+    if order is None:
+        places = torch.arange(mask.shape[1], device=x.device)  # no two keys are alike: nothing here need be stable
+        order = torch.argsort(torch.where(mask.bool(), places - 2**31, places), dim=1)
+    return _reorder(x, order), order
 
 
 def _reorder(x: Tensor, order: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--max-new-tokens", type=int, help="longest output")
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
+    command.add_argument("--runtime", help="torch, or onnx for a folder of rnn-hub export (default: what it holds)")
     command.add_argument("--output", help="write the predictions to this file, one a line")
     add_search_options(command)
     command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--max-length", type=int, help="of labels: tokens read of a text (default: the model's limit)")
     command.add_argument("--device", help="such as cpu or cuda")
     command.add_argument("--int8", action="store_true", help="decode in 8-bit integers (on a CPU)")
+    command.add_argument("--runtime", help="torch, or onnx for a folder of rnn-hub export (default: what it holds)")
     command.add_argument("--temperature", type=float, help="of samples: above 0; lower is more predictable")
     command.add_argument("--seed", type=int, help="the same seed gives the same samples: text, music, forecasts")
     command.add_argument(
@@ -88,6 +90,13 @@ def build_parser() -> argparse.ArgumentParser:
     series.add_argument("--plot", help="draw history and forecast to this .png, .svg or .pdf")
     add_search_options(command)
     command.set_defaults(run="predict:predict")
+
+    command = commands.add_parser("export", help="write a model as graphs that run without torch")
+    command.add_argument("model", help="a model folder or a name on the Hub")
+    command.add_argument("--format", default="onnx", help="onnx, the only one so far")
+    command.add_argument("--quantize", help="int8: matrices in 8-bit integers")
+    command.add_argument("--output", help="where the graphs go (default: runs/NAME-onnx, or runs/NAME-onnx-int8)")
+    command.set_defaults(run="export:export")
 
     command = commands.add_parser("backbone", help="write EfficientNet-Lite0 with its ImageNet weights")
     command.add_argument("folder", help="where the checkpoint goes")

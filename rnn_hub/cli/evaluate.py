@@ -21,6 +21,7 @@ def evaluate(options: argparse.Namespace) -> None:
     quiet()
     from rnn_hub.tasks import load_task
 
+    check_runtime(options.model, options.runtime)
     recipe = read_recipe(options.model)
     task = load_task(options.task or recipe.get("task") or _no_task(options.model))
     dataset = _dataset(task, recipe, options)
@@ -83,6 +84,18 @@ def read_recipe(model: str) -> dict[str, Any]:
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             raise RnnHubError(f"there is no model folder {model!r}, and the Hub does not give it: {error}") from error
     return parse_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def check_runtime(model: str, runtime: str | None) -> None:
+    """Refuse a runtime that does not exist, or that a model's folder is not for."""
+    from rnn_hub.pipelines.loading import is_exported
+
+    if runtime not in (None, "torch", "onnx"):
+        raise RnnHubError(f"unknown --runtime {runtime!r}: say torch or onnx")
+    if runtime == "onnx" and not is_exported(Path(model)):
+        raise RnnHubError(f"--runtime onnx: {model} holds no graphs: say rnn-hub export {model}, and give its folder")
+    if runtime == "torch" and is_exported(Path(model)):
+        raise RnnHubError(f"--runtime torch: {model} holds graphs and no weights: give the folder they come from")
 
 
 def decode_in_int8(model: Any) -> None:

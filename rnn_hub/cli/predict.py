@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from rnn_hub.cli.console import log_to_stderr, quiet
-from rnn_hub.cli.evaluate import decode_in_int8, generation_options, read_recipe
+from rnn_hub.cli.evaluate import check_runtime, decode_in_int8, generation_options, read_recipe
 from rnn_hub.cli.music import MUSIC_OPTIONS, write_music
 from rnn_hub.errors import RnnHubError
 
@@ -52,6 +52,7 @@ def predict(options: argparse.Namespace) -> None:
     log_to_stderr()
     from rnn_hub.pipelines import pipeline
 
+    check_runtime(options.model, options.runtime)
     task = read_recipe(options.model).get("task", "translation")
     refuse_foreign_options(options, task)
     if task == "forecasting":

@@ -73,7 +73,7 @@ class Attention(nn.Module):
         Raises:
             ValueError: where B is no multiple of M.
         """
-        sources = len(memory.values)
+        sources = memory.values.shape[0]  # a graph may not be asked for `len`
         batch, steps = query.shape[:2]
         if batch % sources:
             raise ValueError(f"{batch} rows of queries cannot share {sources} sources: pass a multiple of them")

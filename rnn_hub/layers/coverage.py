@@ -23,11 +23,11 @@ class CoverageAttention(AdditiveAttention):
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """As `Attention.forward`, of one step: query (B, 1, Q), and the memory with its coverage (B, S)."""
         sources, positions = memory.values.shape[:2]
-        rows = len(query) // sources
+        rows = query.shape[0] // sources
         queries = self.query(query.reshape(sources, rows, query.shape[-1]))
         covered = self.covered(memory.coverage.to(query.dtype).view(sources, rows, positions, 1))
         energy = self.score(torch.tanh(queries[:, :, None] + memory.keys[:, None] + covered)).squeeze(-1)
-        return self.weigh(energy, memory, len(query), 1)
+        return self.weigh(energy, memory, query.shape[0], 1)
 
 
 class CoverageDecoder(AttentionDecoder):
@@ -43,7 +43,7 @@ class CoverageDecoder(AttentionDecoder):
 
     def begin(self, state: DecoderState, memory: Memory) -> DecoderState:
         """Nothing is covered yet."""
-        values, rows = memory.values, len(state[0][0])
+        values, rows = memory.values, state[0][0].shape[0]
         return *state, (values.new_zeros(rows, values.shape[1], dtype=state[0][0].dtype),)
 
     def advance(

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnn_hub.cells import Cell
+from rnn_hub.cells import Cell, fused, onnx_scan
 from rnn_hub.cells.scan import output_dtype, scan_steps, spread
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def dynamic_rnn(
     step, state = bind(step, x, state)
     if lengths is not None:
         mask = lengths_to_mask(lengths, x.shape[1])
+    if isinstance(step, Cell) and fused.exports_to_onnx():
+        return onnx_scan.scan(step, x, state, mask)
     if isinstance(step, Cell) and (mask is None or step.kernel is not None or type(step).scan is not Cell.scan):
         return step.scan(x, state, mask)
     if mask is None:

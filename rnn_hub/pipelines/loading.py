@@ -21,6 +21,8 @@ _NEEDED = ("config.json", "model.safetensors")
 def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoTokenizer) -> tuple[PreTrainedModel, Any]:
     """Load ``model`` (a folder or a Hub name) with ``auto_class``, in evaluation mode, and its tokenizer or processor.
 
+    A folder that ``rnn-hub export`` wrote is run by onnxruntime: it holds graphs instead of weights.
+
     Weights are read from safetensors only. A ``processor_class`` of ``AutoProcessor`` gives a processor with a
     tokenizer in it, one of videos a video processor. Files that come from the Hub must have the hashes it names.
 
@@ -30,7 +32,8 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
     """
     folder = Path(model)
     if folder.is_dir():
-        needed = (*_NEEDED, *_files(processor_class))
+        exported = is_exported(folder)
+        needed = (*(_NEEDED[:1] if exported else _NEEDED), *_files(processor_class))
         missing = [name for name in needed if not (folder / name).is_file()]
         if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
             missing.remove("model.safetensors")
@@ -40,7 +43,14 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
         raise RnnHubError(f"{model!r} is a file: give the folder of a model")
     try:
         processor = processor_class.from_pretrained(model)
-        loaded = auto_class.from_pretrained(model, use_safetensors=True)
+        if folder.is_dir() and exported:
+            from rnn_hub.onnx.models import load_onnx
+
+            loaded = load_onnx(folder)
+        else:
+            loaded = auto_class.from_pretrained(model, use_safetensors=True)
+    except RnnHubError:
+        raise
     except (OSError, ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
         where = "" if folder.is_dir() else " (no such folder, and not found on the Hub)"
         raise RnnHubError(f"cannot load the model {model!r}{where}: {reason(error)}") from error
@@ -66,6 +76,11 @@ def _verify(name: str) -> None:
             f"the download of {name!r} is not what the Hub has: {files}: other hashes; "
             f"remove {found.verified_path.parents[1]} and load it again"
         )
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds graphs instead of weights."""
+    return not (folder / "model.safetensors").is_file() and any(folder.glob("*.onnx"))
 
 
 def _files(processor_class: Any) -> tuple[str, ...]:

@@ -65,13 +65,13 @@ class RnnForPointerGeneration(RnnForConditionalGeneration):
         """Log-probabilities (B, T, V) of writing or copying each token."""
         writes = torch.sigmoid(self.gate(hidden).float())
         probabilities = torch.softmax(self.lm_head(hidden), dim=-1, dtype=torch.float32) * writes
-        tokens = self._repeat(source.tokens, len(hidden))[:, None].expand(weights.shape)
+        tokens = self._repeat(source.tokens, hidden.shape[0])[:, None].expand(weights.shape)
         return probabilities.scatter_add(-1, tokens, (1 - writes) * weights.float()).clamp(min=TINY).log()
 
     @staticmethod
     def _repeat(tokens: Tensor, rows: int) -> Tensor:
         """The source's tokens (M, S) for each of B rows, of which those of one source stand together."""
-        return tokens.repeat_interleave(rows // len(tokens), dim=0) if rows > len(tokens) else tokens
+        return tokens[:, None].expand(-1, rows // tokens.shape[0], -1).flatten(0, 1)
 
     def _parts(self, hidden: Tensor, weights: Tensor, tokens: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Of N labels the log-probabilities (N,) of being written, and of being copied; N rows of all else."""
