@@ -65,7 +65,8 @@ def listen(shelf: Shelf, recording: str | None, model: str) -> Iterator[View]:
     except RnnHubError as error:
         yield View(notice=text_input.notice(str(error)))
         return
-    picture = speech_html(samples, extractor.sampling_rate, extractor.features(samples), found["words"])
+    features = extractor.features(samples)[: 1 + len(samples) // extractor.hop_length]  # without the silence after it
+    picture = speech_html(samples, extractor.sampling_rate, features, found["words"])
     silent = "" if found["text"] else text_input.notice("No words were recognized in this recording.")
     yield View(found["text"], picture, silent)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-#: width of the picture, and the height of its waveform and of its words
-WIDTH, WAVE, WORDS = 1000, 90, 44
+#: width of the picture, the height of its waveform and of its words, and the width of a letter
+WIDTH, WAVE, WORDS, LETTER = 1000, 90, 44, 12
 #: dark to light, as printers and people with any colour vision see it too (points of matplotlib's viridis)
 COLOURS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)])
 #: seconds from one line of the time to the next, the first that leaves at most twelve
@@ -67,12 +67,13 @@ def _words(words: Sequence[Mapping[str, Any]], duration: float) -> str:
     for word in words:
         left = word["start"] / duration * WIDTH
         width = max((word["end"] - word["start"]) / duration * WIDTH, 4)
+        narrow = len(word["word"]) * LETTER > width - 6
+        fit = f'textLength="{max(width - 6, 3):.1f}" lengthAdjust="spacingAndGlyphs"' if narrow else ""
         title = f"{escape(word['word'])}: {word['start']:.2f} to {word['end']:.2f} s"
         shapes.append(
             f'<g class="word"><title>{title}</title>'
             f'<rect x="{left:.1f}" y="2" width="{width:.1f}" height="{WORDS - 4}"/>'
-            f'<text x="{left + 3:.1f}" y="{WORDS - 15}" textLength="{max(width - 6, 3):.1f}" '
-            f'lengthAdjust="spacingAndGlyphs">{escape(word["word"])}</text></g>'
+            f'<text x="{left + 3:.1f}" y="{WORDS - 15}" {fit}>{escape(word["word"])}</text></g>'
         )
     label = escape(" ".join(word["word"] for word in words)) or "no words"
     return f'<svg viewBox="0 0 {WIDTH} {WORDS}" role="img" aria-label="{label}">{"".join(shapes)}</svg>'
