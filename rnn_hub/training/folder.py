@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.errors import RnnHubError
@@ -59,6 +60,13 @@ def save_half_precision(model: PreTrainedModel, folder: Path) -> None:
     model.save_pretrained(folder, state_dict=state)
 
 
+def compact_tokenizer(folder: Path) -> None:
+    """Write the tokenizer that a folder holds, if any, without indentation, which is a third of its size."""
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        Tokenizer.from_file(str(path)).save(str(path), pretty=False)
+
+
 def save_folder(
     folder: Path,
     model: PreTrainedModel,
@@ -72,6 +80,7 @@ def save_folder(
         shutil.rmtree(partial)
     save_half_precision(model, partial)
     processor.save_pretrained(partial)
+    compact_tokenizer(partial)
     for file in partial.iterdir():
         os.replace(file, folder / file.name)
     partial.rmdir()
