@@ -1,7 +1,7 @@
 """The base of this library's metrics: `evaluate.Metric` without files and without a network."""
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import evaluate
@@ -23,6 +23,20 @@ class OfflineMetric(evaluate.Metric):
     def _build_data_dir(self) -> str:
         """Where evaluate would put files; the path is never made, so a read-only home will do."""
         return os.path.join(self._data_dir_root, self.name)
+
+
+class ValueMetric(OfflineMetric):
+    """What metrics share that compare one value with another: both have the type `value`."""
+
+    value: ClassVar[Any]
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=type(self).__doc__ or "",
+            citation="",
+            features=datasets.Features({"predictions": self.value, "references": self.value}),
+            inputs_description="predictions: one for each example; references: the same",
+        )
 
 
 def text_features() -> list[datasets.Features]:

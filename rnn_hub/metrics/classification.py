@@ -7,20 +7,13 @@ from typing import Any
 import datasets
 import evaluate
 
-from rnn_hub.metrics.base import OfflineMetric
+from rnn_hub.metrics.base import OfflineMetric, ValueMetric
 
 
-class LabelMetric(OfflineMetric):
+class LabelMetric(ValueMetric):
     """What the metrics of one label a text share: labels by name."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        label = datasets.Value("string")
-        return evaluate.MetricInfo(
-            description=type(self).__doc__ or "",
-            citation="",
-            features=datasets.Features({"predictions": label, "references": label}),
-            inputs_description="predictions: labels; references: labels",
-        )
+    value = datasets.Value("string")
 
 
 class Accuracy(LabelMetric):
@@ -45,17 +38,10 @@ class MacroF1(LabelMetric):
         return {self.name: 100 * float(score), "signature": f"average:macro|scikit-learn:{version('scikit-learn')}"}
 
 
-class LabelSetMetric(OfflineMetric):
+class LabelSetMetric(ValueMetric):
     """What the metrics of several labels a text share: lists of labels, in any order, perhaps empty."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        labels = datasets.Sequence(datasets.Value("string"))
-        return evaluate.MetricInfo(
-            description=type(self).__doc__ or "",
-            citation="",
-            features=datasets.Features({"predictions": labels, "references": labels}),
-            inputs_description="predictions: a list of labels for each text; references: the same",
-        )
+    value = datasets.Sequence(datasets.Value("string"))
 
 
 class LabelSetAccuracy(LabelSetMetric):

@@ -5,23 +5,15 @@ from importlib.metadata import version
 from typing import Any, ClassVar
 
 import datasets
-import evaluate
 import numpy as np
 
-from rnn_hub.metrics.base import OfflineMetric
+from rnn_hub.metrics.base import ValueMetric
 
 
-class NumberMetric(OfflineMetric):
+class NumberMetric(ValueMetric):
     """What they share: numbers against numbers."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        number = datasets.Value("float64")
-        return evaluate.MetricInfo(
-            description=type(self).__doc__ or "",
-            citation="",
-            features=datasets.Features({"predictions": number, "references": number}),
-            inputs_description="predictions: numbers; references: numbers",
-        )
+    value = datasets.Value("float64")
 
 
 class _Correlation(NumberMetric):

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.data.label_collators import LabelSetCollator
 from rnn_hub.data.labels import label_names, name_of
 from rnn_hub.errors import RnnHubError
-from rnn_hub.metrics import compute_metrics
-from rnn_hub.pipelines.text_classification import TextLabelPipeline
-from rnn_hub.tasks.base import Scores
-from rnn_hub.tasks.classification import WordPieceSection
 from rnn_hub.tasks.text_classification import LabelledTexts, TextClassificationTask
 
 #: a text has the labels that are at least so probable
@@ -37,6 +31,8 @@ class MultiLabelClassificationTask(TextClassificationTask):
     dataset_section: ClassVar[type] = LabelSets
     metrics: ClassVar[tuple[str, ...]] = ("label_set_accuracy", "label_set_f1")
     main_metric = "label_set_f1"
+    collator: ClassVar[type[LabelSetCollator]] = LabelSetCollator
+    top_k = None
     usage = """```python
 import rnn_hub
 
@@ -54,34 +50,11 @@ the command line: `rnn-hub predict {name} "The battery died, and nobody answers.
             raise RnnHubError(f"the column {dataset.label!r} must hold lists of labels; {hint}")
         return {**super().model_fields(rows, dataset), "problem_type": "multi_label_classification"}
 
-    def build_collator(
-        self, processor: PreTrainedTokenizerBase, dataset: LabelSets, tokenizer: WordPieceSection, training: bool
-    ) -> Callable[[list[dict]], dict]:
-        """Rows of raw text to padded ids and a 0 or 1 for each label; BPE-dropout only in training."""
-        dropout = tokenizer.dropout if training else 0.0
-        return LabelSetCollator(processor, dataset.text, dataset.label, dataset.labels or (), dropout)
-
     def references(self, rows: Dataset, dataset: LabelSets) -> list[list[str]]:
         """The names of the labels of each text."""
         names = label_names(rows, dataset.label, dataset.labels)
         return [[name_of(label, names) for label in labels] for labels in rows[dataset.label]]
 
-    def predict(
-        self,
-        model: PreTrainedModel,
-        processor: PreTrainedTokenizerBase,
-        inputs: Sequence[str],
-        batch_size: int = 64,
-        progress: bool = False,
-        **generation: Any,
-    ) -> list[list[str]]:
-        """The labels of each text that are at least as probable as not."""
-        pipe = TextLabelPipeline(model=model, tokenizer=processor, device=model.device, task=self.pipeline_tag)
-        outputs = pipe(list(inputs), batch_size=batch_size, top_k=None, progress=progress)
-        return [[record["label"] for record in output if record["score"] >= THRESHOLD] for output in outputs]
-
-    def score(
-        self, predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], dataset: LabelSets
-    ) -> Scores:
-        """The share of exact matches and the mean F1 of the labels, in percent."""
-        return Scores(*compute_metrics(self.metrics, predictions, references))
+    def answer(self, output: list[dict[str, Any]]) -> list[str]:
+        """The labels that are at least as probable as not."""
+        return [record["label"] for record in output if record["score"] >= THRESHOLD]

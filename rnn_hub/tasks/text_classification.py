@@ -48,6 +48,8 @@ class TextClassificationTask(LabelTask):
     auto_class = AutoModelForSequenceClassification
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     main_metric = "accuracy"
+    collator: ClassVar[type[TextLabelCollator]] = TextLabelCollator
+    top_k: ClassVar[int | None] = 1  # the labels that the pipeline gives of a text
     demo = "demos.sentiment"
     failures = "its labels are guesses"
     usage = """```python
@@ -97,9 +99,9 @@ command line: `rnn-hub predict {name} "A charming and often moving film."`."""
         tokenizer: WordPieceSection,
         training: bool,
     ) -> Callable[[list[dict]], dict]:
-        """Rows of raw text to padded ids and labels; BPE-dropout only in training."""
+        """Rows of raw text to padded ids and what is learned; BPE-dropout only in training."""
         dropout = tokenizer.dropout if training else 0.0
-        return TextLabelCollator(processor, dataset.text, dataset.label, dataset.labels or (), dropout)
+        return self.collator(processor, dataset.text, dataset.label, dataset.labels or (), dropout)
 
     def lengths(self, rows: Dataset, processor: PreTrainedTokenizerBase, dataset: LabelledTexts) -> list[int]:
         """Tokens of each text, as far as the limit."""
@@ -122,11 +124,17 @@ command line: `rnn-hub predict {name} "A charming and often moving film."`."""
         batch_size: int = 64,
         progress: bool = False,
         **generation: Any,
-    ) -> list[str]:
-        """The most probable label of each text."""
-        pipe = TextLabelPipeline(model=model, tokenizer=processor, device=model.device, task=self.name)
-        return [output["label"] for output in pipe(list(inputs), batch_size=batch_size, progress=progress)]
+    ) -> list:
+        """The answer of each text."""
+        task = self.pipeline_tag or self.name
+        pipe = TextLabelPipeline(model=model, tokenizer=processor, device=model.device, task=task)
+        outputs = pipe(list(inputs), batch_size=batch_size, top_k=self.top_k, progress=progress)
+        return [self.answer(output) for output in outputs]
 
-    def score(self, predictions: Sequence[str], references: Sequence[str], dataset: LabelledTexts) -> Scores:
-        """Accuracy and macro F1, in percent."""
+    def answer(self, output: Any) -> Any:
+        """What the metrics take of the pipeline's output for a text: the most probable label."""
+        return output["label"]
+
+    def score(self, predictions: Sequence[Any], references: Sequence[Any], dataset: LabelledTexts) -> Scores:
+        """The task's metrics."""
         return Scores(*compute_metrics(self.metrics, predictions, references))

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rnn_hub.data.label_collators import NumberCollator
 from rnn_hub.errors import RnnHubError
-from rnn_hub.metrics import compute_metrics
-from rnn_hub.pipelines.text_classification import TextLabelPipeline
-from rnn_hub.tasks.base import Scores
-from rnn_hub.tasks.classification import WordPieceSection
 from rnn_hub.tasks.text_classification import LabelledTexts, TextClassificationTask
 
 
@@ -34,6 +28,7 @@ class TextRegressionTask(TextClassificationTask):
     dataset_section: ClassVar[type] = NumberedTexts
     metrics: ClassVar[tuple[str, ...]] = ("pearson", "spearman", "rmse")
     main_metric = "pearson"
+    collator: ClassVar[type[NumberCollator]] = NumberCollator
     demo = None
     usage = """```python
 import rnn_hub
@@ -57,30 +52,10 @@ or from the command line: `rnn-hub predict {name} "A charming and often moving f
         names = {"id2label": {0: dataset.label}, "label2id": {dataset.label: 0}}
         return {**names, "problem_type": "regression"}
 
-    def build_collator(
-        self, processor: PreTrainedTokenizerBase, dataset: NumberedTexts, tokenizer: WordPieceSection, training: bool
-    ) -> Callable[[list[dict]], dict]:
-        """Rows of raw text to padded ids and numbers; BPE-dropout only in training."""
-        dropout = tokenizer.dropout if training else 0.0
-        return NumberCollator(processor, dataset.text, dataset.label, (), dropout)
-
     def references(self, rows: Dataset, dataset: NumberedTexts) -> list[float]:
         """The numbers."""
         return [float(value) for value in rows[dataset.label]]
 
-    def predict(
-        self,
-        model: PreTrainedModel,
-        processor: PreTrainedTokenizerBase,
-        inputs: Sequence[str],
-        batch_size: int = 64,
-        progress: bool = False,
-        **generation: Any,
-    ) -> list[float]:
-        """The number of each text."""
-        pipe = TextLabelPipeline(model=model, tokenizer=processor, device=model.device, task=self.pipeline_tag)
-        return [output["score"] for output in pipe(list(inputs), batch_size=batch_size, progress=progress)]
-
-    def score(self, predictions: Sequence[float], references: Sequence[float], dataset: NumberedTexts) -> Scores:
-        """Correlations, in percent, and the root of the mean squared error."""
-        return Scores(*compute_metrics(self.metrics, predictions, references))
+    def answer(self, output: dict[str, Any]) -> float:
+        """The number."""
+        return output["score"]
