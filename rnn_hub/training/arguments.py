@@ -61,6 +61,11 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     ddp_broadcast_buffers: bool | None = False
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
 
+    @property
+    def order_seed(self) -> int:
+        """Of the order in which rows are read."""
+        return self.seed if self.data_seed is None else self.data_seed
+
     def __post_init__(self) -> None:
         """Check the added fields, keep what an average needs, then do as transformers does."""
         if not 0.0 <= self.ema_decay < 1.0:

@@ -42,7 +42,7 @@ def build_train_loader(
     round_to = arguments.world_size * arguments.gradient_accumulation_steps
     if isinstance(rows, TokenStreams):
         streams = arguments.per_device_train_batch_size
-        common["seed"] = _data_seed(arguments)
+        common["seed"] = arguments.order_seed
         sampler = StreamBatchSampler(len(rows), streams, arguments.bptt_steps, arguments.bptt_random, **common)
     else:
         sampler = _by_length(lengths, arguments, round_to=round_to, **common)
@@ -56,13 +56,9 @@ def build_train_loader(
     )
 
 
-def _data_seed(arguments: TrainingArguments) -> int:
-    return arguments.seed if arguments.data_seed is None else arguments.data_seed
-
-
 def _by_length(lengths: list, arguments: TrainingArguments, **options: int) -> BucketBatchSampler:
     """Batches of like length, of as many tokens or as many examples as the arguments say."""
-    options = {"seed": _data_seed(arguments), **options}
+    options = {"seed": arguments.order_seed, **options}
     if arguments.tokens_per_batch:
         return TokenBatchSampler(lengths, max_tokens=arguments.tokens_per_batch, **options)
     return LengthGroupedBatchSampler(lengths, sentences=arguments.per_device_train_batch_size, **options)

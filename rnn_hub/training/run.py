@@ -121,7 +121,7 @@ def _stream(recipe: Recipe, arguments: TrainingArguments) -> RowStream:
     if arguments.max_steps < 1:
         raise RnnHubError("the end of a stream is unknown: dataset.streaming needs training.max_steps")
     arguments.ignore_data_skip = True  # the stream itself goes on where it was
-    return recipe.task.stream(recipe.dataset, recipe.dataset.train, arguments.data_seed or arguments.seed)
+    return recipe.task.stream(recipe.dataset, recipe.dataset.train, arguments.order_seed)
 
 
 def _processor(recipe: Recipe, rows: Dataset) -> PreTrainedTokenizerBase:
