@@ -11,8 +11,9 @@ export PIP_NO_INPUT := 1
 demo: setup
 	$(BIN)/rnn-hub demo
 
+# One thread: the tests' networks are too small for more, and waiting for each other takes many times as long.
 test: setup browser lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .
