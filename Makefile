@@ -11,9 +11,9 @@ export PIP_NO_INPUT := 1
 demo: setup
 	$(BIN)/rnn-hub demo
 
-# One thread: the tests' networks are too small for more, and waiting for each other takes many times as long.
+# Two processes of one thread each: the tests' networks are too small for more threads.
 test: setup browser lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
