@@ -1,6 +1,5 @@
 """The LSTM with a matrix for a memory, which keys write and queries read."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -19,27 +18,32 @@ CHUNK = 64
 @register_cell("mlstm")
 class MLSTMCell(StabilizedCell):
     """q, k, v = W x + b, k / sqrt(d); i, f = exp(a_i), sigmoid(a_f); C' = f C + i v k^T; n' = f n + i k;
-    h' = sigmoid(a_o) * C' q / max(|n' q|, 1), for each of 4 heads (or as many as divide H) of d features.
+    h' = sigmoid(a_o) * LN(C' q / max(|n' q|, 1); gain), for each of 4 heads (or 2 or 1, where H is odd or
+    a head would have fewer than 8 features) of d features.
 
-    Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2.3 and appendix A.3. n is kept as one more
+    Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", section 2.3 and appendix A.3; LN is the normalization of
+    each head in the paper's block (figure 10), without which |n' q| near 0 blows the output up. n is kept as one more
     row of C, written by a 1 below each value. The memory is C e^-m, with m' = max(log f + m, a_i). Rows of `weight_ih`:
     query, key, value, output gate; of `weight_gates`: each head's input gate, each head's forget gate.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], hidden_size: int):
         super().__init__(weights, hidden_size)
-        self.heads = math.gcd(4, hidden_size)
+        self.heads = _heads(hidden_size)
 
     @classmethod
     def weight_shapes(cls, input_size: int, hidden_size: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
-        """Input weights only."""
-        gates = 2 * math.gcd(4, hidden_size)
+        """Input weights, and the gain of the normalization."""
+        gates = 2 * _heads(hidden_size)
         shapes = {**input_weight_shapes(4, input_size, hidden_size, bias), "weight_gates": (gates, input_size)}
+        shapes["gain"] = (hidden_size,)
         return {**shapes, "bias_gates": (gates,)} if bias else shapes
 
     @classmethod
     def initial_weight(cls, name: str, shape: tuple[int, ...], hidden_size: int) -> Tensor:
         """As for every cell; the forget gates start nearly open, with biases from 3 to 6, as in the paper's code."""
+        if name == "gain":
+            return torch.ones(shape)
         if name == "bias_gates":
             return torch.cat([torch.zeros(shape[0] // 2), torch.linspace(3, 6, shape[0] // 2)])
         return super().initial_weight(name, shape, hidden_size)
@@ -79,7 +83,8 @@ class MLSTMCell(StabilizedCell):
     def read(self, rows: Tensor, stabilizer: Tensor, output_gate: Tensor) -> Tensor:
         """h', from C q with n q as its last feature (..., heads, d + 1), m (..., heads, 1) and a_o (..., H)."""
         bound = torch.maximum(rows[..., -1:].abs(), torch.exp(-stabilizer))
-        return torch.sigmoid(output_gate) * (rows[..., :-1] / bound).flatten(-2)
+        heads = F.layer_norm(rows[..., :-1] / bound, (rows.shape[-1] - 1,)).flatten(-2)
+        return torch.sigmoid(output_gate) * self.weights["gain"].to(heads.dtype) * heads
 
     def scan(self, x: Tensor, state: State | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
         """As in `Cell`, chunk by chunk."""
@@ -106,6 +111,10 @@ class MLSTMCell(StabilizedCell):
             after = freeze(mask.any(dim=1), after, state)
             hidden = torch.where(mask[..., None], hidden, 0)
         return hidden.to(output_dtype(x, hidden)), after
+
+
+def _heads(hidden_size: int) -> int:
+    return next(heads for heads in (4, 2, 1) if heads == 1 or (hidden_size % heads == 0 and hidden_size >= 8 * heads))
 
 
 def _chunk(
