@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rnn_hub.data.collators import IGNORE_INDEX, pad_sequences, read_column
-from rnn_hub.data.labels import inside, mend_bio, name_of
+from rnn_hub.data.labels import finite_number, inside, mend_bio, name_of
 from rnn_hub.data.tokenization import copy_tokenizer, subword_dropout
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ class LabelSetCollator(TextLabelCollator):
 
 
 class NumberCollator(TextLabelCollator):
-    """Texts with a number each -> the same, but `labels` (B,) are these numbers."""
+    """Texts with a number each -> the same, but `labels` (B,) are these numbers; what is none is an `RnnHubError`."""
 
     def _labels(self, values: Sequence[Any]) -> torch.Tensor:
-        return torch.tensor([float(value) for value in values])
+        return torch.tensor([finite_number(value, self.label_column) for value in values])
 
 
 class TagCollator:

@@ -1,5 +1,6 @@
 """The labels of a column: their names, and BIO tags in order, also from other schemes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,19 @@ def name_of(label: Any, names: Sequence[str]) -> str:
     if isinstance(label, str) and label in names:
         return label
     raise RnnHubError(f"the label {label!r} is none of the model's: they are {', '.join(names) or 'not given'}")
+
+
+def finite_number(value: Any, column: str, row: int | None = None) -> float:
+    """A value of a column of numbers, in a row that the error names where it is known.
+
+    Raises:
+        RnnHubError: it is no number, or not a finite one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        hint = "for labels write task: text-classification"
+        where = f"row {row} of the column" if row else "the column"
+        raise RnnHubError(f"{where} {column!r} holds no number but {value!r}; {hint}")
+    return float(value)
 
 
 def number_labels(names: Sequence[str]) -> dict[str, Mapping]:

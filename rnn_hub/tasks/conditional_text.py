@@ -76,6 +76,7 @@ class ConditionalTextTask(LanguageModelingTask):
 
     name = "conditional-text-generation"
     columns = ("text", "label")
+    streams = True
     dataset_section: ClassVar[type] = ConditionalTexts
     generation: ClassVar[dict[str, Any]] = {"do_sample": True, "temperature": 0.8, "max_new_tokens": 60}
     rows_are_independent = True

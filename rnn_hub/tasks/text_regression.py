@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datasets import Dataset
 
 from rnn_hub.data.label_collators import NumberCollator
-from rnn_hub.errors import RnnHubError
+from rnn_hub.data.labels import finite_number
 from rnn_hub.tasks.text_classification import LabelledTexts, TextClassificationTask
 
 
@@ -46,9 +45,7 @@ or from the command line: `rnn-hub predict {name} "A charming and often moving f
             RnnHubError: a row without a finite number.
         """
         for place, value in enumerate(rows[dataset.label], 1):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                hint = "for labels write task: text-classification"
-                raise RnnHubError(f"row {place} of the column {dataset.label!r} holds no number but {value!r}; {hint}")
+            finite_number(value, dataset.label, place)
         names = {"id2label": {0: dataset.label}, "label2id": {dataset.label: 0}}
         return {**names, "problem_type": "regression"}
 

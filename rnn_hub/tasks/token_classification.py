@@ -11,6 +11,8 @@ from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTr
 
 from rnn_hub.data.label_collators import TagCollator
 from rnn_hub.data.labels import bio_of, inside, label_names, mend_bio, name_of, number_labels
+from rnn_hub.data.row_stream import RowStream
+from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.pipelines.token_classification import EntityPipeline
 from rnn_hub.tasks.base import DatasetSection, Scores
@@ -32,6 +34,7 @@ class TokenClassificationTask(LabelTask):
 
     name = "token-classification"
     columns = ("words", "tags")
+    streams = True
     dataset_section: ClassVar[type] = TaggedTexts
     auto_class = AutoModelForTokenClassification
     metrics: ClassVar[tuple[str, ...]] = ("entity_f1",)
@@ -63,6 +66,20 @@ aggregation_strategy="simple")`, or from the command line:
             return rows
         tags = [[simple[name_of(tag, names)] for tag in row] for row in rows[dataset.tags]]
         return rows.remove_columns(dataset.tags).add_column(dataset.tags, tags)
+
+    def stream(self, dataset: TaggedTexts, split: str, seed: int) -> RowStream:
+        """One split as a stream, whose tags are in BIO already.
+
+        Raises:
+            RnnHubError: they are not.
+        """
+        stream = super().stream(dataset, split, seed)
+        simple = bio_of(label_names(stream.sample, dataset.tags, dataset.labels))
+        other = next((name for name, bio in simple.items() if name != bio), None)
+        if other is not None:
+            hint = "write them in BIO, or set dataset.streaming to false"
+            raise RnnHubError(f"a stream has its tags as they are, and {other!r} is none of BIO: {hint}")
+        return stream
 
     def model_fields(self, rows: Dataset, dataset: TaggedTexts) -> dict[str, Any]:
         """The tags, with an I-X for each B-X; the section keeps them too, for the batches."""

@@ -68,8 +68,8 @@ class StreamLoader:
     """This process's batches of a stream of rows, formed by length within each pool, an epoch an iteration.
 
     Processes may have different numbers of rows: one that has no more goes on with batches whose labels are all
-    ignored, which add nothing to loss and gradient, until all are at the end of the epoch. The stream itself knows its
-    epoch and how many batches are read, so that a checkpoint continues there.
+    ignored, of which `RnnTrainer` adds nothing to loss and gradient, until all are at the end of the epoch. The stream
+    itself knows its epoch and how many batches are read, so that a checkpoint continues there.
 
     Args:
         rows: the stream.

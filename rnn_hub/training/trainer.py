@@ -122,7 +122,10 @@ class RnnTrainer(Seq2SeqTrainer):
             inputs = {**inputs, "past_key_values": self.carried.next(inputs["continues"]), "use_cache": True}
             del inputs["continues"]
             num_items_in_batch = self._mean_tokens
-        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if isinstance(self.train_dataset, RowStream) and self.model.training and not real_labels(inputs):
+            loss = 0 * loss  # of a process that has no more rows: whatever the loss makes of such labels, and penalties
+        return loss
 
     def evaluation_loop(
         self, dataloader: DataLoader, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
@@ -206,3 +209,8 @@ def average_buffers(model: nn.Module) -> None:
         for buffer in model.buffers():
             if buffer.is_floating_point():
                 dist.all_reduce(buffer.div_(dist.get_world_size()))
+def real_labels(inputs: dict[str, Any]) -> bool:
+    """Whether a batch of a stream counts: one that only fills up has all labels ignored, of whatever kind they are."""
+    return bool((inputs["labels"] != IGNORED).any())
+
+
