@@ -26,6 +26,7 @@ from rnn_hub.training.ema import EMA_FILE
 from rnn_hub.training.folder import RESULTS, load_weights, save_folder
 from rnn_hub.training.recipes import Recipe, parse_yaml
 from rnn_hub.training.trainer import RnnTrainer
+from rnn_hub.training.updates import check_updates
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def train(recipe: Recipe) -> dict[str, Any]:
 
     Raises:
         RnnHubError: the folder holds a finished run, or an unfinished one and ``training.resume`` is off, or
-            one of another recipe; or the data lack what the recipe names.
+            one of another recipe or whose updates were made of other batches; or the data lack what the recipe names;
+            or the Hub refuses the finished model, which then is in its folder.
     """
     output_dir = recipe.output_dir
     arguments = build_arguments(
@@ -112,6 +114,7 @@ def _open_folder(recipe: Recipe, arguments: TrainingArguments) -> None:
                 f"the run in {folder} was started with another {different[0]!r} section: "
                 "resume with the same recipe, or choose another training.output_dir"
             )
+        check_updates(whole[-1], arguments, recipe.dataset.streaming or not recipe.task.rows_are_independent)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / RECIPE, recipe.to_yaml())
 

@@ -31,6 +31,7 @@ from rnn_hub.training.checkpoints import remove_old, seal
 from rnn_hub.training.ema import ExponentialMovingAverage
 from rnn_hub.training.loader import EpochDataLoader, StreamLoader, build_train_loader
 from rnn_hub.training.progress import Progress
+from rnn_hub.training.updates import save_updates
 
 STREAM_FILE = "stream.json"
 
@@ -172,6 +173,8 @@ class RnnTrainer(Seq2SeqTrainer):
         finally:
             self.args.save_total_limit = limit
         folder = Path(self.args.output_dir)
+        if self.args.should_save:
+            save_updates(self._checkpoint_folder, self.args)
         if self.ema and self.args.should_save:
             self.ema.save(self._checkpoint_folder)
         if self.carried:
@@ -202,6 +205,11 @@ class RnnTrainer(Seq2SeqTrainer):
             self.train_dataset.epoch, self.train_dataset.batches = place["epoch"], place["batches"]
 
 
+def real_labels(inputs: dict[str, Any]) -> bool:
+    """Whether a batch of a stream counts: one that only fills up has all labels ignored, of whatever kind they are."""
+    return bool((inputs["labels"] != IGNORED).any())
+
+
 @torch.no_grad()
 def average_buffers(model: nn.Module) -> None:
     """Give all processes the mean of their running statistics (batch normalization); each has seen other batches."""
@@ -209,8 +217,3 @@ def average_buffers(model: nn.Module) -> None:
         for buffer in model.buffers():
             if buffer.is_floating_point():
                 dist.all_reduce(buffer.div_(dist.get_world_size()))
-def real_labels(inputs: dict[str, Any]) -> bool:
-    """Whether a batch of a stream counts: one that only fills up has all labels ignored, of whatever kind they are."""
-    return bool((inputs["labels"] != IGNORED).any())
-
-

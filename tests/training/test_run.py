@@ -104,6 +104,38 @@ def test_a_run_killed_in_the_middle_of_a_save_continues_to_the_same_weights(corp
         assert torch.equal(resumed[name], tensor), name
 
 
+def test_a_run_continues_with_the_same_batches_an_update_only(corpus, tmp_path):
+    limits = {"max_steps": 2, "eval_strategy": "no", "save_strategy": "steps", "save_steps": 2}
+    run(corpus, tmp_path / "run", **limits)
+    (tmp_path / "run" / "results.json").unlink()
+    again = {**limits, "max_steps": 3, "resume": True}
+    told = (
+        "was written with 1 processes and gradient_accumulation_steps=1, this run has 1 processes and gradient_accumul"
+    )
+    with pytest.raises(RnnHubError, match=f"^checkpoint-2 {told}ation_steps=2: resume with two numbers .* is 1, or"):
+        run(corpus, tmp_path / "run", **again, gradient_accumulation_steps=2)
+    with pytest.raises(RnnHubError, match="training.tokens_per_batch=200, this run has 50: resume with the same"):
+        run(corpus, tmp_path / "run", **again, tokens_per_batch=50)
+    with pytest.raises(RnnHubError, match="training.tokens_per_batch=200, this run has other batches: resume"):
+        run(corpus, tmp_path / "run", **again, tokens_per_batch=0)
+    updates = tmp_path / "run" / "checkpoints" / "checkpoint-2" / "updates.json"
+    updates.write_text(updates.read_text().replace('"processes": 1', '"processes": 3'))  # of the same size
+    with pytest.raises(RnnHubError, match="with 3 processes .* this run has 1 .*whose product is 3, or"):
+        run(corpus, tmp_path / "run", **again, gradient_accumulation_steps=2)
+    assert run(corpus, tmp_path / "run", **again, gradient_accumulation_steps=3)["training"]["steps"] == 3
+
+
+def test_streams_continue_with_the_same_number_of_processes_only(corpus, tmp_path):
+    values = tiny.text_recipe(corpus, tmp_path / "run", max_steps=2, eval_strategy="no")
+    train(build_recipe(values))
+    (tmp_path / "run" / "results.json").unlink()
+    updates = tmp_path / "run" / "checkpoints" / "checkpoint-2" / "updates.json"
+    updates.write_text(updates.read_text().replace('"processes": 1', '"processes": 2'))
+    values["training"] |= {"resume": True, "max_steps": 3, "gradient_accumulation_steps": 2}
+    with pytest.raises(RnnHubError, match="with 2 processes .* has 1 .*: resume with the same, as each reads"):
+        train(build_recipe(values))
+
+
 def test_a_resumed_run_counts_the_seconds_before_its_interruption():
     progress = Progress()
     state = TrainerState(log_history=[{"loss": 2.0, "seconds": 900.0}, {"eval_loss": 2.1, "seconds": 1000.0}, {}])

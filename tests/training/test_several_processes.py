@@ -1,12 +1,15 @@
 """Several processes do what one does with as many accumulated batches: the same losses, the same weights."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rnn_hub.training.checkpoints import list_checkpoints
 from rnn_hub.training.recipes import build_recipe
+from rnn_hub.training.run import train
 from tests import tiny, tiny_labels
 from tests.launching import fork, read_run, torchrun, write_recipe
 
@@ -79,6 +82,17 @@ def runs(corpora, killed, tmp_path_factory):
     plan = {n: [recipe(task, corpora, folder / f"{task}-{n}", n) for task in corpora] for n in (1, 2, 4)}
     plan[2].append(interrupted_recipe(corpora["translation"], folder / "whole"))
     plan[2].append(interrupted_recipe(corpora["translation"], killed[1], resume=True))
+    begun = recipe("translation", corpora, folder / "moved", 1)
+    begun["training"] |= {"max_steps": 4, "save_strategy": "steps", "save_steps": 4}
+    train(build_recipe(begun))  # by one process, and continued by two
+    (folder / "moved" / "results.json").unlink()
+    moved = recipe("translation", corpora, folder / "moved", 2)
+    moved["training"] |= {"resume": True}
+    plan[2].append(moved)
+    mixed = [recipe("translation", corpora, folder / f"bf16-{n}", n) for n in (1, 2)]
+    for n, values in zip((1, 2), mixed, strict=True):
+        values["training"] |= {"bf16": True, "ema_decay": 0.5}
+        plan[n].append(values)
     few = {"train": "train[:3]", "validation": "validation[:3]"}
     values = tiny_labels.recipe("visit", corpora["tagging"], folder / "few", dataset=few)
     values["training"] |= {"num_train_epochs": 2, "per_device_train_batch_size": 1}
@@ -113,6 +127,30 @@ def test_several_processes_equal_one(task, processes, runs, corpora) -> None:
     if task != "video":
         metrics = [run.results["evaluations"][0]["metrics"] for run in (one, several)]
         assert metrics[1] == pytest.approx(metrics[0], rel=1e-5)
+
+
+def test_two_processes_continue_what_one_has_begun(runs) -> None:
+    moved, one = read_run(runs / "moved"), read_run(runs / "translation-1")
+    assert moved.results["training"]["processes"] == 2
+    assert moved.curve("loss") == pytest.approx(one.curve("loss"), abs=2e-5)
+    for name, tensor in one.weights.items():
+        torch.testing.assert_close(moved.weights[name], tensor, atol=1e-5, rtol=1e-4, msg=name)
+    written = json.loads((runs / "moved" / "checkpoints" / "checkpoint-8" / "updates.json").read_text())
+    assert written == {"processes": 2, "gradient_accumulation_steps": 2, "tokens_per_batch": 100}
+
+
+def test_bfloat16_in_two_processes_with_accumulated_batches_equals_one(runs) -> None:
+    one, two, exact = (read_run(runs / name) for name in ("bf16-1", "bf16-2", "translation-1"))
+    assert one.curve("loss") != exact.curve("loss")
+    assert one.curve("loss") == pytest.approx(exact.curve("loss"), rel=2e-3)
+    for key in ("loss", "grad_norm", "eval_loss"):
+        assert two.curve(key) == pytest.approx(one.curve(key), rel=2e-3), key
+    average = [
+        load_file(runs / name / "checkpoints" / "checkpoint-8" / "ema.safetensors") for name in ("bf16-1", "bf16-2")
+    ]
+    for name, tensor in average[0].items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(average[1][name], tensor, atol=2e-3, rtol=0, msg=name)
 
 
 def test_fewer_rows_than_processes_end_as_well(runs) -> None:
