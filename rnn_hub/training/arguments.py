@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,20 @@ from transformers import Seq2SeqTrainingArguments
 from rnn_hub.errors import RnnHubError
 
 MATMUL_PRECISIONS = ("highest", "high", "medium")
+_WHOLE = "leave it out: each process then keeps a whole copy of the model, and the batches are shared out"
+#: what transformers and `accelerate launch` offer and a training here cannot use: the variable by which the launcher
+#: asks for it, why not, and what to do instead
+_REFUSED = {
+    "fsdp": ("ACCELERATE_USE_FSDP", f"shares out weights that one GPU cannot hold, and these models fit; {_WHOLE}"),
+    "deepspeed": ("ACCELERATE_USE_DEEPSPEED", f"shares out what one GPU cannot hold, and these models fit; {_WHOLE}"),
+    "torch_compile": (
+        "ACCELERATE_DYNAMO_BACKEND",
+        "would compile the loop over time anew for each length of a batch, minutes each; leave it out: the kernels of "
+        "cells are fused already",
+    ),
+    "bf16_full_eval": (None, "is not used: evaluations keep float32 weights"),
+    "fp16_full_eval": (None, "is not used: evaluations keep float32 weights"),
+}
 
 
 @dataclass
@@ -59,6 +74,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
     predict_with_generate: bool = True
     dataloader_pin_memory: bool | None = None
     ddp_broadcast_buffers: bool | None = False
+    hub_strategy: str = "end"
     label_names: list[str] | None = field(default_factory=lambda: ["labels"])
 
     @property
@@ -67,7 +83,8 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         return self.seed if self.data_seed is None else self.data_seed
 
     def __post_init__(self) -> None:
-        """Check the added fields, keep what an average needs, then do as transformers does."""
+        """Check the added fields and what does not fit, keep what an average needs, then do as transformers does."""
+        self._refuse()
         if not 0.0 <= self.ema_decay < 1.0:
             raise RnnHubError(f"training.ema_decay must be at least 0 and below 1, not {self.ema_decay}")
         for name in ("tokens_per_batch", "average_checkpoints", "early_stopping_patience", "eval_examples"):
@@ -85,6 +102,20 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         pin_memory, self.dataloader_pin_memory = self.dataloader_pin_memory, False
         super().__post_init__()
         self.dataloader_pin_memory = self.device.type == "cuda" if pin_memory is None else pin_memory
+        if self.mixed_precision == "fp16" and self.device.type == "cpu":
+            raise RnnHubError("training.fp16 needs a GPU: on a CPU set training.bf16, or leave both out for float32")
+
+    def _refuse(self) -> None:
+        """Raise an error for what these trainings cannot do, also where `accelerate launch` asks for it."""
+        for name, (variable, reason) in _REFUSED.items():
+            launched = variable and os.environ.get(variable, "no").lower() not in ("", "0", "no", "false")
+            if launched or any(getattr(self, key, None) for key in (name, f"{name}_backend", f"{name}_mode")):
+                asked = f"{name}, for which accelerate launch asks," if launched else f"training.{name}"
+                raise RnnHubError(f"{asked} {reason}")
+        if self.push_to_hub and self.hub_model_id is None:
+            raise RnnHubError("training.push_to_hub needs training.hub_model_id, such as ada/my-translator")
+        if self.hub_strategy != "end":
+            raise RnnHubError('training.hub_strategy must be "end": checkpoints hold the optimizer and stay here')
 
 
 #: what a recipe's training section may say
