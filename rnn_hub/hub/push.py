@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import HfApi, ModelCard
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 import rnn_hub
 from rnn_hub.errors import RnnHubError
@@ -21,7 +21,7 @@ from rnn_hub.registry import FAMILIES, ModelFamily
 
 NEEDED = ("config.json", "model.safetensors", CARD)
 #: what a model folder may hold that is not the model: checkpoints, logs, half-written files
-LEFT_OUT = ("checkpoints", "runs", "__pycache__", ".*", "*.log", "*.pt", "*.bin", "*.pkl")
+LEFT_OUT = ("checkpoints", "*checkpoint-*", "runs", "__pycache__", ".*", "*.log", "*.pt", "*.bin", "*.pkl")
 SHIM = "modeling_rnn_hub.py"
 _NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
 _MEANINGS = {
@@ -34,7 +34,14 @@ _MEANINGS = {
 }
 
 
-def push_model(folder: Path, name: str, private: bool = False, token: str | None = None) -> str:
+def push_model(
+    folder: Path,
+    name: str,
+    private: bool | None = False,
+    token: str | None = None,
+    message: str | None = None,
+    revision: str | None = None,
+) -> str:
     """Upload a model folder as the repository NAMESPACE/NAME, which is made where there is none; return its address.
 
     The repository gets all that the folder holds but checkpoints and logs, and a shim: with `trust_remote_code=True`
@@ -56,7 +63,8 @@ def push_model(folder: Path, name: str, private: bool = False, token: str | None
             _validate(staged / CARD)
             api = HfApi(token=token)
             address = api.create_repo(name, private=private, exist_ok=True)
-            api.upload_folder(repo_id=name, folder_path=staged, commit_message="A model of rnn_hub")
+            message = message or "A model of rnn_hub"
+            api.upload_folder(repo_id=name, folder_path=staged, commit_message=message, revision=revision)
     return str(address)
 
 
@@ -129,7 +137,7 @@ def hub_errors(name: str) -> Iterator[None]:
     """Turn whatever the Hub or the way to it says into an `RnnHubError` of one line, with the remedy."""
     try:
         yield
-    except (LocalTokenNotFoundError, httpx2.HTTPError) as error:
+    except (LocalTokenNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError) as error:
         raise RnnHubError(f"cannot push to {name}: {_meaning(error)}") from error
     except RuntimeError as error:  # the client's wrapping of what broke while it sent a large file
         if not isinstance(error.__cause__, httpx2.HTTPError):
@@ -141,6 +149,8 @@ def _meaning(error: Exception) -> str:
     """What an error of the client means, and what to do."""
     if isinstance(error, LocalTokenNotFoundError):
         return _MEANINGS[401]
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE forbids all requests: unset it"
     if isinstance(error, HfHubHTTPError | httpx2.HTTPStatusError):
         status = error.response.status_code
         said = getattr(error, "server_message", None) or " ".join(str(error).split())

@@ -37,6 +37,11 @@ RUN_KEYS = (
     "dataloader_num_workers",
     "use_cpu",
     "run_name",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_token",
+    "hub_private_repo",
+    "hub_revision",
 )
 
 

@@ -78,9 +78,20 @@ def train(recipe: Recipe) -> dict[str, Any]:
     results = _results(recipe, trainer, validation, processor, seconds)
     if arguments.process_index == 0:
         save_folder(output_dir, model, processor, recipe, results)
+    if arguments.push_to_hub:
+        _publish(trainer, output_dir)
     if arguments.world_size > 1:
         dist.barrier()
     return results
+
+
+def _publish(trainer: RnnTrainer, folder: Path) -> None:
+    """Push the finished model; where the Hub refuses, say where it is and how to push it later."""
+    try:
+        trainer.push_to_hub()
+    except RnnHubError as error:
+        later = f"rnn-hub push {folder} {trainer.args.hub_model_id}"
+        raise RnnHubError(f"{error}; the finished model is in {folder}, and later: {later}") from error
 
 
 @contextmanager
@@ -179,6 +190,7 @@ def _trainer(
         eval_rows=validation,
         score=score,
         processing_class=processor,
+        model_folder=recipe.output_dir,
     )
 
 

@@ -24,6 +24,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from rnn_hub.data.row_stream import RowStream
 from rnn_hub.data.streams import TokenStreams
+from rnn_hub.hub.push import check_name, hub_errors, push_model
 from rnn_hub.layers.loss import IGNORED
 from rnn_hub.training.arguments import TrainingArguments
 from rnn_hub.training.carried import CarriedState
@@ -53,6 +54,7 @@ class RnnTrainer(Seq2SeqTrainer):
         score: computes the task's metrics of the present weights, ``{"bleu": 30.1}``; called on every
             process.
         processing_class: saved with each checkpoint.
+        model_folder: the folder of the finished model, which `push_to_hub` uploads; None for a trainer that makes none.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class RnnTrainer(Seq2SeqTrainer):
         score: Callable[[PreTrainedModel], dict[str, float]] | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
         callbacks: Sequence = (),
+        model_folder: Path | None = None,
     ) -> None:
+        self.model_folder = model_folder
         self.lengths = lengths
         self.carried = CarriedState(args.process_index) if isinstance(rows, TokenStreams) else None
         self.score = score
@@ -188,6 +192,46 @@ class RnnTrainer(Seq2SeqTrainer):
             seal(self._checkpoint_folder)
             best = self.state.best_model_checkpoint
             remove_old(folder, limit, protected=[Path(best)] if best else [])
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Make the repository `args.hub_model_id`, before any training where `args.push_to_hub` is on.
+
+        Raises:
+            RnnHubError: whatever the Hub answers, with the remedy.
+        """
+        check_name(self.args.hub_model_id or "")
+        with hub_errors(self.args.hub_model_id):
+            super().init_hf_repo(token, private)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "A model of rnn_hub",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> str | None:
+        """Upload the model as `rnn-hub push` does, and wait for it; return its address (on the first process).
+
+        That is the run's finished folder; of a trainer without one the present weights, the processor and the card that
+        transformers writes (of ``kwargs``), in `args.output_dir`.
+
+        Raises:
+            RnnHubError: as `rnn_hub.hub.push.push_model`.
+        """
+        folder = self.model_folder
+        if folder is None:
+            folder = Path(self.args.output_dir)
+            self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        if self.model_folder is None:
+            self.create_model_card(**kwargs)
+        if private is None:
+            private = self.args.hub_private_repo
+        token, revision = token or self.args.hub_token, revision or self.args.hub_revision
+        return push_model(folder, self.args.hub_model_id or "", private, token, commit_message, revision)
 
     @property
     def _checkpoint_folder(self) -> Path:

@@ -211,6 +211,59 @@ def test_a_model_pushes_itself_as_transformers_does(hub, client, folder) -> None
     assert {"config.json", "model.safetensors"} <= hub.files(NAME).keys()
 
 
+TRAIN = """
+import sys
+from pathlib import Path
+from rnn_hub.cli import main
+recipe, run = sys.argv[1:]
+train = ["train", recipe, f"training.output_dir={run}", "training.push_to_hub=true"]
+forbidden = main([*train, "training.hub_model_id=ada/forbidden", "training.hub_token=hf_reader"])
+print("statuses", forbidden, Path(run, "checkpoints").exists(), main([*train, "training.hub_model_id=ada/late"]))
+Path(run, "results.json").unlink()
+options = ["training.hub_model_id=ada/trained", "training.hub_token=hf_writer", "training.resume=true"]
+print("statuses", main([*train, *options]), main(["push", run, "ada/pushed"]))
+
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from rnn_hub.data.collators import Seq2SeqCollator
+from rnn_hub.training.arguments import TrainingArguments
+from rnn_hub.training.trainer import RnnTrainer
+tokenizer, model = AutoTokenizer.from_pretrained(run), AutoModelForSeq2SeqLM.from_pretrained(run)
+values = {"max_steps": 1, "eval_strategy": "no", "use_cpu": True, "hub_model_id": "ada/own", "hub_private_repo": True}
+rows = [{"body": "look at the gas report", "subject": "gas report"}]
+collator = Seq2SeqCollator(tokenizer, "body", "subject")
+trainer = RnnTrainer(model, TrainingArguments(run + "-own", **values), rows, [5], collator, processing_class=tokenizer)
+trainer.train()
+print(trainer.push_to_hub())
+"""
+
+
+def test_a_training_pushes_its_model_as_the_command_does(hub, client, folder, tmp_path) -> None:
+    run, recipe = tmp_path / "run", tmp_path / "recipe.yaml"
+    values = tiny_mail.recipe(folder.parents[1] / "mail", run)
+    values["training"] |= {"max_steps": 2}
+    recipe.write_text(json.dumps(values))
+    hub.fail = lambda method, path: 500 if "/ada/late/commit/" in path else None
+    done = client.run("-c", TRAIN, str(recipe), str(run))
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    statuses = [line for line in done.stdout.splitlines() if line.startswith("statuses")]
+    assert statuses == ["statuses 2 False 2", "statuses 0 0"], done.stderr  # the first before any work
+    told = [line for line in done.stderr.splitlines() if line.startswith("rnn-hub: error: ")]
+    assert len(told) == 2 and "cannot push to ada/forbidden: the token may not write there" in told[0]
+    assert told[1].endswith(f"(status 500); the finished model is in {run}, and later: rnn-hub push {run} ada/late")
+    files = hub.files("ada/trained")
+    assert files == hub.files("ada/pushed")
+    assert files.keys() >= {"README.md", "config.json", "model.safetensors", "tokenizer.json", "modeling_rnn_hub.py"}
+    assert files.keys() >= {"recipe.yaml", "results.json"} and b"model-index" in hub.files("ada/trained")["README.md"]
+    assert not any(TOKEN.encode() in content or b"ada/" in files["recipe.yaml"] for content in files.values())
+
+    # A trainer without a recipe pushes weights, processor and the card that transformers writes.
+    assert done.stdout.splitlines()[-1] == f"{hub.address}/ada/own"
+    own = hub.files("ada/own")
+    assert own.keys() >= {"README.md", "config.json", "model.safetensors", "tokenizer.json", "modeling_rnn_hub.py"}
+    assert not any("checkpoint" in path or path.endswith((".bin", ".pt", ".pth")) for path in own)
+    assert hub.repositories["models/ada/own"].private
+
+
 def test_what_is_no_finished_model_is_refused_before_anything_is_sent(hub, client, folder, tmp_path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken, ignore=shutil.ignore_patterns("checkpoints"))
