@@ -3,6 +3,7 @@
 LSTM, GRU and RNN where their equations are a cell's own; Scan over the cell's step for every other.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,8 +32,10 @@ def scan(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) -> "tuple
         output, state = _run(cell, x, state, None)
         return output, state
     moved, order = in_order(x, mask)
-    output, state = _run(cell, moved, state, mask.sum(dim=1).to(torch.int32))
-    return in_order(output, None, order.argsort(dim=1))[0], state
+    lengths = mask.sum(dim=1)
+    output, after = _run(cell, moved, state, lengths.to(torch.int32))
+    after = freeze(lengths > 0, after, state)  # of a row without a step onnxruntime gives zeros
+    return in_order(output, None, order.argsort(dim=1))[0], after
 
 
 def _run(cell: "Cell", x: Tensor, state: "State", lengths: Tensor | None) -> "tuple[Tensor, State]":
@@ -69,6 +72,22 @@ def _scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) ->
         output, after = cell.step(tuple(inputs), before)
         return freeze(real, after, before), torch.where(spread(real, output), output, 0)
 
-    steps = (mask, *cell.project(x, state))
-    after, outputs = torch._higher_order_ops.scan(step, state, tuple(part.transpose(0, 1).clone() for part in steps))
-    return outputs.transpose(0, 1).to(output_dtype(x, outputs)), after
+    after, outputs = run_steps(step, state, (mask, *cell.project(x, state)))
+    return outputs.to(output_dtype(x, outputs)), after
+
+
+def run_steps(step: Callable, state: "State", inputs: tuple[Tensor, ...]) -> "tuple[State, Tensor]":
+    """Scan itself.
+
+    Args:
+        step: the state and the inputs (B, ...) of one step -> the next state, alike in shape and dtype, and an output.
+        state: of tensors (B, ...).
+        inputs: tensors (B, T, ...).
+
+    Returns:
+        the state after the last step and the outputs (B, T, ...).
+    """
+    state = tuple(part.clone(memory_format=torch.contiguous_format) for part in state)
+    steps = tuple(part.transpose(0, 1).clone(memory_format=torch.contiguous_format) for part in inputs)
+    after, outputs = torch._higher_order_ops.scan(step, state, steps)
+    return after, outputs.transpose(0, 1)

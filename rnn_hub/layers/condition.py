@@ -41,23 +41,28 @@ class Condition(nn.Module):
         """
         total = like.new_zeros(like.shape[0], self.output_size)
         if ids is not None:
-            self._check(ids)
+            check_ids(ids, self.sizes)
             for values, embedding in zip(ids.unbind(1), self.embeddings, strict=True):
                 total = total + embedding(values.clamp(min=0)) * (values >= 0)[:, None]
         if vector is not None:
-            if vector.shape[-1] != self.vector_size:
-                raise ValueError(
-                    f"a condition vector has {vector.shape[-1]} features, the model's has {self.vector_size}"
-                )
+            check_vector(vector, self.vector_size)
             total = total + self.linear(vector.to(like.dtype))
         if self.training and self.dropout:
             total = total * (torch.rand(len(total), 1, device=total.device) >= self.dropout)
         return total
 
-    def _check(self, ids: Tensor) -> None:
-        if ids.dim() != 2 or ids.shape[1] != len(self.sizes):
-            raise ValueError(f"condition_ids of shape {tuple(ids.shape)} should be (batch, {len(self.sizes)})")
-        if torch.compiler.is_compiling():
-            return
-        if bool(((ids < -1) | (ids >= torch.tensor(self.sizes, device=ids.device))).any()):
-            raise ValueError(f"condition_ids {ids.tolist()} must be below the sizes {self.sizes}, or -1 for none")
+
+def check_ids(ids: Tensor, sizes: list[int]) -> None:
+    """Numbers (B, labels) of other labels or values than the sizes allow are a `ValueError`."""
+    if ids.dim() != 2 or ids.shape[1] != len(sizes):
+        raise ValueError(f"condition_ids of shape {tuple(ids.shape)} should be (batch, {len(sizes)})")
+    if torch.compiler.is_compiling():
+        return
+    if bool(((ids < -1) | (ids >= torch.tensor(sizes, device=ids.device))).any()):
+        raise ValueError(f"condition_ids {ids.tolist()} must be below the sizes {sizes}, or -1 for none")
+
+
+def check_vector(vector: Tensor, size: int | None) -> None:
+    """A vector (B, features) of other than `size` features is a `ValueError`."""
+    if vector.shape[-1] != size:
+        raise ValueError(f"a condition vector has {vector.shape[-1]} features, the model's has {size}")

@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
+from rnn_hub.onnx import generator_parts  # noqa: F401  (which registers them)
 from rnn_hub.onnx.parts import Part, dynamic_shapes, parts_of
 
 QUANTIZATIONS = ("int8",)
@@ -72,9 +74,9 @@ def write_graph(part: Part, path: Path) -> None:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                part.network,
+                _InOrder(part.network),
                 tuple(part.inputs.values()),
-                dynamic_shapes=(tuple(dynamic_shapes(part)),) if _takes_any(part) else tuple(dynamic_shapes(part)),
+                dynamic_shapes=(tuple(dynamic_shapes(part)),),
                 input_names=list(part.inputs),
                 output_names=outputs,
                 dynamo=True,
@@ -90,9 +92,16 @@ def write_graph(part: Part, path: Path) -> None:
     program.save(path)
 
 
-def _takes_any(part: Part) -> bool:
-    """Whether the network's inputs have no names of their own: `torch.export` then wants their axes in one tuple."""
-    return part.network.forward.__code__.co_flags & 4 > 0
+class _InOrder(nn.Module):
+    """A network whose inputs have no names of their own, as `torch.export` wants their axes in their order."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """As the network."""
+        return self.network(*inputs)
 
 
 def quantize_graph(path: Path, target: Path) -> None:

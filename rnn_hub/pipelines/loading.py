@@ -44,7 +44,7 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
     try:
         processor = processor_class.from_pretrained(model)
         if folder.is_dir() and exported:
-            from rnn_hub.onnx.models import load_onnx
+            from rnn_hub.onnx.loading import load_onnx
 
             loaded = load_onnx(folder)
         else:

@@ -54,7 +54,7 @@ class LanguageModelScorer:
 
     def start(self) -> _State:
         """The state after `</s>`."""
-        like = self.model.get_input_embeddings().weight
+        like = torch.empty(0, dtype=self.model.dtype, device=self.model.device)
         return self._after([self.eos], self.model.init_state(1, like))[0]
 
     def score(self, state: _State, token: int) -> float:

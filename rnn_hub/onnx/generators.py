@@ -1,0 +1,198 @@
+"""Models that generate, over sessions of onnxruntime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import CausalLMOutputWithPast, Seq2SeqLMOutput
+
+from rnn_hub.cache import RnnCache
+from rnn_hub.cells.scan import freeze
+from rnn_hub.layers.attention import Memory
+from rnn_hub.layers.condition import check_ids, check_vector
+from rnn_hub.layers.decoder import DecoderState
+from rnn_hub.layers.stack import StackState
+from rnn_hub.modeling_utils import refuse_empty_rows
+from rnn_hub.models.causal_lm.modeling_causal_lm import RnnForCausalLM
+from rnn_hub.models.encoder.modeling_encoder import RnnEncoderOutput
+from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
+from rnn_hub.onnx.models import OnnxModel, runs
+from rnn_hub.onnx.session import Session
+
+
+@dataclass
+class OnnxEncoderOutput(RnnEncoderOutput):
+    """What the first graph returns; memory is a `Memory`, of which `last_hidden_state` has the values."""
+
+    memory: Memory | None = None
+
+
+class OnnxEncoder(nn.Module):
+    """The first graph of an encoder-decoder, as `generate()` wants an encoder."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self, session: Session):
+        super().__init__()
+        self.session = session
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, return_dict: bool = True, **kwargs: Any
+    ) -> OnnxEncoderOutput:
+        """Encodes tokens (M, S)."""
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
+        refuse_empty_rows(mask)
+        outputs = self.session(input_ids=input_ids, attention_mask=mask)
+        values = outputs.pop("values", None)
+        memory = None if values is None else Memory(outputs.pop("keys", values), values, mask, input_ids)
+        return OnnxEncoderOutput(last_hidden_state=values, state=tuple(outputs.values()), mask=mask, memory=memory)
+
+
+@runs("RnnForConditionalGeneration", "RnnForPointerGeneration")
+class OnnxForConditionalGeneration(OnnxModel, RnnForConditionalGeneration):
+    """An encoder-decoder over the graphs `encoder` and `step`; the state is flat, one tuple of all its parts."""
+
+    graphs = ("encoder", "step")
+
+    def __init__(self, config: Any, folder: Path):
+        super().__init__(config, folder)
+        self.encoder = OnnxEncoder(self.sessions["encoder"])
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: OnnxEncoderOutput | None = None,
+        past_key_values: RnnCache | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        **kwargs: Any,
+    ) -> Seq2SeqLMOutput:
+        """Runs encoder (unless its outputs are given) and decoder, step by step. Arguments as of the torch model."""
+        if encoder_outputs is None:
+            encoder_outputs = self.encoder(input_ids, attention_mask)
+        memory, state = encoder_outputs.memory, None
+        if past_key_values is not None:
+            memory, state = past_key_values.memory or memory, past_key_values.state
+        if state is None:
+            times = len(decoder_input_ids) // len(encoder_outputs.state[0])
+            state = (tuple(part.repeat_interleave(times, dim=0) for part in encoder_outputs.state),)
+        logits, weights = [], []
+        for number, tokens in enumerate(decoder_input_ids.unbind(1)):
+            outputs, after = self._advance(tokens, memory, state)
+            if decoder_attention_mask is not None:
+                after = (freeze(decoder_attention_mask[:, number].bool(), after[0], state[0]),)
+            logits.append(outputs["logits"])
+            weights.append(outputs.get("attention"))
+            state = after
+        if use_cache or past_key_values is not None:
+            past_key_values = past_key_values or RnnCache()
+            past_key_values.memory = memory
+            past_key_values.update(state, decoder_input_ids.shape[1])
+        attended = output_attentions and memory is not None
+        return Seq2SeqLMOutput(
+            logits=torch.stack(logits, dim=1),
+            past_key_values=past_key_values,
+            cross_attentions=(torch.stack(weights, dim=1)[:, None],) if attended else None,
+            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
+        )
+
+    def decode_step(self, tokens: Tensor, memory: Memory | None, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """One step of our own decoding loops: tokens (R,) -> logits (R, V) and the next state."""
+        outputs, state = self._advance(tokens, memory, state)
+        return outputs["logits"], state
+
+    def _decoder(self, rows: int, steps: int) -> OnnxForConditionalGeneration:
+        """The graph is as fast as it is."""
+        return self
+
+    def _advance(
+        self, tokens: Tensor, memory: Memory | None, state: DecoderState
+    ) -> tuple[dict[str, Tensor], DecoderState]:
+        """The second graph, for R rows, of which those of one source stand together."""
+        sources = len(tokens) if memory is None else len(memory.values)
+        inputs = {"tokens": tokens}
+        inputs |= {f"state_{number}": part for number, part in enumerate(state[0])}
+        inputs = {name: part.unflatten(0, (sources, -1)) for name, part in inputs.items()}
+        if memory is not None:
+            inputs |= {"values": memory.values, "keys": memory.keys}
+            inputs |= {"attention_mask": memory.mask, "input_ids": memory.tokens}
+        outputs = {name: part.flatten(0, 1) for name, part in self.sessions["step"](**inputs).items()}
+        return outputs, (tuple(outputs.pop(f"next_state_{number}") for number in range(len(state[0]))),)
+
+
+@runs("RnnForCausalLM")
+class OnnxForCausalLM(OnnxModel, RnnForCausalLM):
+    """A language model over the graphs `start` and `step`; the state is flat, one tuple of all its parts."""
+
+    graphs = ("start", "step")
+
+    def init_state(self, batch_size: int, like: Tensor) -> StackState:
+        """The state before the first step, where no condition makes it."""
+        return self._start(like.new_zeros(batch_size, 1), None, None, None)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        past_key_values: RnnCache | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        condition_ids: Tensor | None = None,
+        condition_vector: Tensor | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Reads tokens. Arguments as of the torch model."""
+        if use_cache and past_key_values is None:
+            past_key_values = RnnCache()
+        before = None if past_key_values is None else past_key_values.state
+        state = self._start(input_ids, before, condition_ids, condition_vector)
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        logits, state = self._read(input_ids, attention_mask[:, -input_ids.shape[1] :], state)
+        if past_key_values is not None:
+            past_key_values.update(state, input_ids.shape[1])
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        return CausalLMOutputWithPast(logits=logits[:, kept], past_key_values=past_key_values)
+
+    def decode_step(self, tokens: Tensor, memory: None, state: StackState) -> tuple[Tensor, StackState]:
+        """One step of our own decoding loops: tokens (R,) -> logits (R, V) and the next state."""
+        logits, state = self._read(tokens[:, None], torch.ones_like(tokens)[:, None], state)
+        return logits[:, 0], state
+
+    def _decoder(self, rows: int, steps: int) -> OnnxForCausalLM:
+        """The graph is as fast as it is."""
+        return self
+
+    def _start(
+        self, input_ids: Tensor, state: StackState | None, ids: Tensor | None, vector: Tensor | None
+    ) -> StackState:
+        """The state to go on from; where the condition enters each step, it is the state's last part."""
+        config, rows = self.config, len(input_ids)
+        given = ids is not None or vector is not None
+        if given and not config.is_conditional:
+            raise ValueError("the model takes no condition: its config has neither condition_sizes nor a vector")
+        if state is not None and not given:
+            return state
+        sizes, size = config.condition_sizes, config.condition_vector_size
+        ids = torch.full((rows, len(sizes)), -1) if ids is None else ids
+        check_ids(ids, sizes)
+        vector = torch.full((rows, size or 0), torch.nan) if vector is None else vector
+        check_vector(vector, size or 0)
+        begun = self.sessions["start"](input_ids=input_ids.long(), condition_ids=ids, condition_vector=vector.float())
+        begun = tuple(begun.values())
+        if state is None:
+            return (begun,)
+        return ((*state[0][:-1], begun[-1]),) if config.conditions_enter("input") else state
+
+    def _read(self, input_ids: Tensor, mask: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """The second graph: tokens and their mask (B, T) -> logits (B, T, V) and the next state."""
+        parts = {f"state_{number}": part for number, part in enumerate(state[0])}
+        outputs = self.sessions["step"](input_ids=input_ids, attention_mask=mask.long(), **parts)
+        return outputs.pop("logits"), (tuple(outputs.values()),)
