@@ -92,6 +92,11 @@ FAMILIES = (
         video_processor="rnn_hub.models.vision.video_processing_vision:RnnVideoProcessor",
     ),
     ModelFamily(
+        "rnn_hub_efficientnet_trunk",
+        "rnn_hub.models.backbone.trunk:EfficientNetTrunkConfig",
+        {"AutoModel": "rnn_hub.models.backbone.trunk:EfficientNetTrunk"},
+    ),
+    ModelFamily(
         "rnn_hub_speech",
         "rnn_hub.models.speech.configuration_speech:RnnSpeechConfig",
         {"AutoModelForCTC": "rnn_hub.models.speech.modeling_speech:RnnForCTC"},

