@@ -93,8 +93,8 @@ FAMILIES = (
     ),
     ModelFamily(
         "rnn_hub_efficientnet_trunk",
-        "rnn_hub.models.backbone.trunk:EfficientNetTrunkConfig",
-        {"AutoModel": "rnn_hub.models.backbone.trunk:EfficientNetTrunk"},
+        "rnn_hub.models.backbone.configuration_trunk:EfficientNetTrunkConfig",
+        {"AutoModel": "rnn_hub.models.backbone.modeling_trunk:EfficientNetTrunk"},
     ),
     ModelFamily(
         "rnn_hub_speech",

@@ -6,8 +6,9 @@ import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
+from rnn_hub.models.backbone.configuration_trunk import trunk_config
 from rnn_hub.models.backbone.efficientnet_lite import convert_lite0, lite0_config, lite0_processor
-from rnn_hub.models.backbone.trunk import cut, trunk_config
+from rnn_hub.models.backbone.modeling_trunk import cut
 
 LITE0 = "efficientnet-lite0"
 STAGE = f"{LITE0}-stage"
