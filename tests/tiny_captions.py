@@ -82,7 +82,7 @@ def recipe(folder: Path, **training: object) -> dict:
         "name": "tiny-captions",
         "dataset": {"path": str(write_pictures(folder / "data")), "backbone": str(write_backbone(folder / "backbone"))},
         "tokenizer": {"vocab_size": 20, "max_length": 8},
-        "model": {"feature_size": 16, "encoder_hidden_size": 16, "decoder_hidden_size": 24, "embedding_size": 12},
+        "model": {"encoder_hidden_size": 16, "decoder_hidden_size": 24, "embedding_size": 12},
         "training": {
             "output_dir": str(folder / "run"),
             "num_train_epochs": 120,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import datasets
 from datasets import Dataset
+from PIL import Image
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from rnn_hub.data.captions import CaptionCollator, caption_text, read_captions
@@ -136,9 +137,11 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
     ) -> PreTrainedModel:
         """A fresh decoder behind the pretrained backbone."""
         ids, words = self.token_ids(processor), processor.tokenizer
-        backbone, _ = load_backbone(fields["backbone"])
+        backbone, images = load_backbone(fields["backbone"])
+        pixels = images(Image.new("RGB", (32, 32)), return_tensors="pt")["pixel_values"]
         config = self._config(
             {**fields, "backbone": backbone.config.to_dict()},
+            feature_size=extract_regions(backbone, pixels).shape[-1],
             vocab_size=len(words),
             unk_token_id=words.unk_token_id,
             **ids,

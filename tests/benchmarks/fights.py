@@ -24,13 +24,17 @@ from rnn_hub.training.recipes import Recipe, load_recipe
 
 SEEDS, FOLDS = 3, 5
 ALIKE = 0.9
-POOLED = {"num_layers": 0, "pooling": "mean"}
-LAST = {"pooling": "last", "bidirectional": False}
-READERS = {"CNN with mean pooling": POOLED, "CNN + LSTM": LAST, "CNN + BiLSTM + attention": {}}
+READERS = {
+    "CNN with mean pooling": {"num_layers": 0, "pooling": "mean"},
+    "CNN + LSTM": {"cell_type": "lstm", "pooling": "last", "bidirectional": False},
+    "CNN + BiLSTM + attention": {"cell_type": "lstm", "pooling": "attention", "bidirectional": True},
+    "CNN + GRU, its mean": {"cell_type": "gru", "pooling": "mean", "bidirectional": False},
+}
 INPUTS = {
     "frames": ["frames"],
-    "frames and differences": ["frames", "feature_differences"],
     "differences": ["feature_differences"],
+    "changes": ["feature_changes"],
+    "frames and changes": ["frames", "feature_changes"],
 }
 
 
@@ -41,7 +45,7 @@ def read_clips(recipe: Recipe) -> tuple[list[str], list[Tensor], Tensor, list[st
     encoder = FrameEncoder(RnnVisionConfig(backbone=backbone.config.to_dict()), backbone)
     read = ClipReader(task.build_processor(None, dataset, recipe.tokenizer), encoder)
     videos, labels, splits = [], [], []
-    for split in (dataset.train, dataset.validation, dataset.test):
+    for split in filter(None, (dataset.train, dataset.validation, dataset.test)):
         rows = task.load(dataset, split)
         videos += task.inputs(rows, dataset)
         labels += [int(label == "fight") for label in task.references(rows, dataset)]

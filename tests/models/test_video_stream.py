@@ -20,6 +20,12 @@ MODELS = {
         "pooling": "max",
         "frame_inputs": ["frames", "pixel_differences", "feature_differences"],
     },
+    "mean, changes, normalized": {
+        **ONE_WAY,
+        "pooling": "mean",
+        "frame_inputs": ["feature_changes"],
+        "feature_norm": True,
+    },
     "last, min_gru": {**ONE_WAY, "pooling": "last", "cell_type": "min_gru"},
     "mean, no recurrence": {**CNN, "pooling": "mean", "num_layers": 0},
     "conv_lstm": {"conv_channels": [6], "cell_type": "conv_lstm", "bidirectional": False},

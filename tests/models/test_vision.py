@@ -43,6 +43,7 @@ MODELS = {
     "max, min_gru": {**CNN, "pooling": "max", "cell_type": "min_gru"},
     "both differences": {**CNN, "frame_inputs": ["frames", "pixel_differences", "feature_differences"]},
     "differences alone": {**CNN, "frame_inputs": ["feature_differences"], "feature_size": None},
+    "changes, normalized": {**CNN, "frame_inputs": ["feature_differences", "feature_changes"], "feature_norm": True},
     "pixel differences alone": {**CNN, "frame_inputs": ["pixel_differences"]},
     "conv_lstm": {"conv_channels": [6], "cell_type": "conv_lstm", "pooling": "last", "bidirectional": False},
     "conv_lstm, both ways, two layers": {"conv_channels": [6], "cell_type": "conv_lstm", "num_layers": 2},

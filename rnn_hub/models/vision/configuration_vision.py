@@ -7,7 +7,9 @@ from huggingface_hub.dataclasses import strict
 from rnn_hub.layers.pooling import POOLINGS
 from rnn_hub.models.configuration_utils import RnnConfig
 
-INPUTS = ("frames", "pixel_differences", "feature_differences")
+INPUTS = ("frames", "pixel_differences", "feature_differences", "feature_changes")
+DIFFERENCES = frozenset(INPUTS[2:])
+"""What is told beside the features of a frame."""
 MAP_CELLS = ("conv_lstm",)
 CHANNELS = [16, 32, 64]
 
@@ -28,7 +30,10 @@ class RnnVisionConfig(RnnConfig):
         num_channels: colours of a frame, 3 or 1.
         input_size: features of a frame that come ready.
         frame_inputs: what the recurrent network is told: "frames"; "feature_differences", how the features differ from
-            those of the frame before; "pixel_differences", the same of what the small network sees.
+            those of the frame before; "feature_changes", how much, up or down; "pixel_differences", the differences of
+            what the small network sees.
+        feature_norm: whether a batch normalization over the real frames (Ioffe & Szegedy 2015, without gain and bias)
+            brings the features to one scale first.
         feature_size: features to which a linear layer brings them first; None for no such layer.
         hidden_size: units of a layer and direction, or channels of a cell over maps.
         num_layers: recurrent layers; 0 for none: frames are pooled as they are.
@@ -48,6 +53,7 @@ class RnnVisionConfig(RnnConfig):
     num_channels: int = 3
     input_size: int | None = None
     frame_inputs: list[str] | None = None
+    feature_norm: bool = False
     feature_size: int | None = None
     hidden_size: int = 128
     num_layers: int = 1
@@ -72,7 +78,7 @@ class RnnVisionConfig(RnnConfig):
     @property
     def reads_features(self) -> bool:
         """Whether it is told the features themselves, beside or instead of their differences."""
-        return self.inputs != ["feature_differences"]
+        return any(name not in DIFFERENCES for name in self.inputs)
 
     @property
     def reads_maps(self) -> bool:
@@ -101,8 +107,10 @@ class RnnVisionConfig(RnnConfig):
             raise ValueError("backbone lacks 'model_type': pass a model's whole configuration, as its to_dict() gives")
         if "pixel_differences" in self.inputs and not self.channels:
             raise ValueError("pixel_differences need a network that is trained on them: conv_channels")
-        if self.reads_maps and (self.feature_size or self.conv_grid or self.input_size):
-            raise ValueError(f"cell {self.cell_type!r} reads maps: leave feature_size, conv_grid and input_size out")
+        if self.reads_maps and (self.feature_size or self.feature_norm or self.conv_grid or self.input_size):
+            raise ValueError(
+                f"cell {self.cell_type!r} reads maps: leave feature_size, feature_norm, conv_grid and input_size out"
+            )
         if self.conv_grid is not None and len(self.conv_grid) != 2:
             raise ValueError(f"conv_grid is rows and columns, got {self.conv_grid}")
         if self.num_layers == 0 and self.pooling == "last":

@@ -11,7 +11,7 @@ from transformers.utils import can_return_tuple
 from rnn_hub.layers.pooling import Pooling
 from rnn_hub.layers.stack import RnnStack, StackState
 from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
-from rnn_hub.models.vision.configuration_vision import RnnVisionConfig
+from rnn_hub.models.vision.configuration_vision import DIFFERENCES, RnnVisionConfig
 from rnn_hub.models.vision.frame_encoder import FrameEncoder, difference
 
 
@@ -33,7 +33,9 @@ class RnnForVideoClassification(RnnPreTrainedModel):
         super().__init__(config)
         config.label_names()
         self.frames = FrameEncoder(config, backbone)
-        size = self.frames.output_size * (config.reads_features + ("feature_differences" in config.inputs))
+        size = self.frames.output_size * (config.reads_features + len(DIFFERENCES.intersection(config.inputs)))
+        if config.feature_norm:
+            self.norm = nn.BatchNorm1d(size, affine=False)
         self.feature_dropout = nn.Dropout(config.feature_dropout)
         if config.feature_size:
             self.projection = nn.Linear(size, config.feature_size)
@@ -113,9 +115,14 @@ class RnnForVideoClassification(RnnPreTrainedModel):
             states (B, T, D'), the last of them (B, D'), and the state after them.
         """
         inputs = [features] if self.config.reads_features else []
-        if "feature_differences" in self.config.inputs:
-            inputs.append(difference(features, mask) if change is None else change)
-        x = self.feature_dropout(torch.cat(inputs, dim=-1))
+        if DIFFERENCES.intersection(self.config.inputs):
+            change = difference(features, mask) if change is None else change
+            differences = {"feature_differences": change, "feature_changes": change.abs()}
+            inputs += [part for name, part in differences.items() if name in self.config.inputs]
+        x = torch.cat(inputs, dim=-1)
+        if self.config.feature_norm:
+            x = x.masked_scatter(mask[..., None], self.norm(x[mask]).to(x.dtype))
+        x = self.feature_dropout(x)
         if self.config.feature_size:
             x = self.feature_dropout(F.relu(self.projection(x)))
         if not self.config.num_layers:
