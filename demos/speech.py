@@ -52,10 +52,7 @@ def listen(shelf: Shelf, recording: str | None, model: str) -> Iterator[View]:
             raise RnnHubError("Record something, upload a file, or pick an example first.")
         pipe = shelf[model]
         extractor = pipe.processor.feature_extractor
-        samples = read_audio(recording, extractor.sampling_rate)
-        if len(samples) > LONGEST * extractor.sampling_rate:
-            minutes = len(samples) / extractor.sampling_rate / 60
-            raise RnnHubError(f"The recording lasts {minutes:.0f} minutes; this page takes at most {LONGEST // 60}.")
+        samples = read_audio(recording, extractor.sampling_rate, LONGEST)
         if not pipe.model.config.bidirectional:
             size = round(PIECE * extractor.sampling_rate)
             pieces = (samples[start : start + size] for start in range(0, len(samples), size))

@@ -15,7 +15,7 @@ import numpy as np
 from rnn_hub.errors import RnnHubError
 
 
-def read_audio(source: Any, sampling_rate: int) -> np.ndarray:
+def read_audio(source: Any, sampling_rate: int, longest: float | None = None) -> np.ndarray:
     """All samples of a recording, (N,) of float32, the mean of its channels.
 
     Args:
@@ -23,9 +23,10 @@ def read_audio(source: Any, sampling_rate: int) -> np.ndarray:
             ``{"array": ..., "sampling_rate": ...}``; a pair of rate and samples, as Gradio gives it; or samples that
             have the rate already. Samples are (N,), (N, channels) or (channels, N), floats or integers.
         sampling_rate: samples a second that come out.
+        longest: seconds after which a file is refused, and not decoded further: silence of days fits into a megabyte.
 
     Raises:
-        RnnHubError: there is no such file, it holds no sound, is damaged, or is empty.
+        RnnHubError: there is no such file, it holds no sound, is damaged, is empty, or lasts too long.
     """
     if isinstance(source, Mapping) and ("bytes" in source or "path" in source) and "array" not in source:
         source = source.get("bytes") or source.get("path")
@@ -39,9 +40,9 @@ def read_audio(source: Any, sampling_rate: int) -> np.ndarray:
         if not path.is_file():
             raise RnnHubError(f"there is no audio file {str(path)!r}")
         with path.open("rb") as file:
-            return _decode(file, path.name, sampling_rate)
+            return _decode(file, path.name, sampling_rate, longest)
     if isinstance(source, bytes | bytearray):
-        return _decode(io.BytesIO(source), "the recording", sampling_rate)
+        return _decode(io.BytesIO(source), "the recording", sampling_rate, longest)
     rate, samples = source if isinstance(source, tuple) and len(source) == 2 else (sampling_rate, source)
     resampler = Resampler(rate, sampling_rate)
     return _whole([resampler.push(mono(samples)), resampler.flush()], "the recording")
@@ -91,8 +92,8 @@ class Resampler:
         return np.zeros(0, np.float32) if self._resampler is None else _samples(self._resampler.resample(None))
 
 
-def _decode(file: Any, name: str, rate: int) -> np.ndarray:
-    av, parts = _av(), []
+def _decode(file: Any, name: str, rate: int, longest: float | None) -> np.ndarray:
+    av, parts, count = _av(), [], 0
     try:
         with av.open(file, options={"protocol_whitelist": "none"}) as container:
             if not container.streams.audio:
@@ -102,8 +103,13 @@ def _decode(file: Any, name: str, rate: int) -> np.ndarray:
                 frame.pts = None
                 resampler = resampler or av.AudioResampler(format="fltp", layout=frame.layout, rate=rate)
                 parts.append(_samples(resampler.resample(frame)))
+                count += len(parts[-1])
+                if longest is not None and count > longest * rate:
+                    raise RnnHubError(f"{name} lasts more than {longest:g} seconds, the longest that is read here")
             if resampler is not None:
                 parts.append(_samples(resampler.resample(None)))
+    except RnnHubError:
+        raise
     except (av.FFmpegError, ValueError) as error:
         raise RnnHubError(f"{name} cannot be read as audio: it is damaged, or no audio file ({error})") from error
     return _whole(parts, name)

@@ -137,8 +137,12 @@ class FileVideo(Video):
         return self._duration
 
     def _scan(self) -> float:
-        times = [float(packet.pts * packet.time_base) for packet in self._container.demux(self._stream) if packet.pts]
-        self._container.seek(0)
+        try:
+            packets = self._container.demux(self._stream)
+            times = [float(packet.pts * packet.time_base) for packet in packets if packet.pts]
+            self._container.seek(0)
+        except (_av().error.FFmpegError, OSError) as error:
+            raise RnnHubError(f"{self.name} is damaged: {_reason(error)}") from error
         return max(times, default=0.0) - (self._stream.start_time or 0) * float(self._stream.time_base) + 1 / self.fps
 
     def skip_to(self, time: float) -> None:
@@ -157,12 +161,11 @@ class FileVideo(Video):
         decoder = self._container.decode(self._stream)
         while True:
             key = bisect_right(keys, self._wanted - MARGIN) - 1
-            if key >= 0 and keys[key] > last + MARGIN:
-                self._container.seek(
-                    int((keys[key] + (self._start or 0)) / self._stream.time_base), stream=self._stream
-                )
-                decoder, last = self._container.decode(self._stream), keys[key]
             try:
+                if key >= 0 and keys[key] > last + MARGIN:
+                    place = int((keys[key] + (self._start or 0)) / self._stream.time_base)
+                    self._container.seek(place, stream=self._stream)
+                    decoder, last = self._container.decode(self._stream), keys[key]
                 picture = next(decoder)
             except StopIteration:
                 break

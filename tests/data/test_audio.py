@@ -100,6 +100,13 @@ def test_what_is_no_audio_is_refused_in_one_line(tmp_path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_file_is_decoded_no_further_than_the_longest_that_is_wanted(tmp_path) -> None:
+    path = write_audio(tmp_path / "long.flac", tone(440, 3, 8000), 8000)
+    assert len(read_audio(path, 8000, longest=3)) == 24000
+    with pytest.raises(RnnHubError, match=r"^long.flac lasts more than 2.5 seconds, the longest that is read here$"):
+        read_audio(path, 8000, longest=2.5)
+
+
 def test_a_sampling_rate_of_zero_is_refused() -> None:
     with pytest.raises(RnnHubError, match="sampling rate must be at least 1, not 0"):
         read_audio((0, tone(500, 0.1)), 8000)

@@ -36,6 +36,12 @@ def clip(tmp_path):
     return write_video(tmp_path / "clip.mp4", [gray(4 * number) for number in range(50)])
 
 
+def test_a_file_whose_header_is_damaged_is_refused_where_its_duration_is_asked_for(clip) -> None:
+    damaged = clip.read_bytes().replace(b"mvhd", b"mvh?")
+    with open_video(damaged) as video, pytest.raises(RnnHubError, match="^the video is damaged: "):
+        video.duration  # noqa: B018
+
+
 def test_a_path_bytes_and_an_open_file_give_the_same_frames(clip) -> None:
     times, frames = read(clip)
     assert len(frames) == 50 and frames.dtype == np.uint8 and frames.shape[1:] == (48, 64, 3)
