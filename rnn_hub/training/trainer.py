@@ -205,7 +205,7 @@ class RnnTrainer(Seq2SeqTrainer):
 
     def push_to_hub(
         self,
-        commit_message: str | None = "A model of rnn_hub",
+        commit_message: str | None = None,
         blocking: bool = True,
         token: str | None = None,
         revision: str | None = None,
