@@ -28,7 +28,6 @@ READERS = {
     "CNN with mean pooling": {"num_layers": 0, "pooling": "mean"},
     "CNN + LSTM": {"cell_type": "lstm", "pooling": "last", "bidirectional": False},
     "CNN + BiLSTM + attention": {"cell_type": "lstm", "pooling": "attention", "bidirectional": True},
-    "CNN + GRU, its mean": {"cell_type": "gru", "pooling": "mean", "bidirectional": False},
 }
 INPUTS = {
     "frames": ["frames"],
@@ -100,7 +99,7 @@ def fit(
             step += 1
             for name, part in model.named_parameters():
                 average[name].lerp_(part.detach(), 1 - min(training["ema_decay"], (1 + step) / (10 + step)))
-    model.load_state_dict(average)
+    model.load_state_dict(average, strict=False)  # beside the statistics of the normalization
     return model.eval()
 
 

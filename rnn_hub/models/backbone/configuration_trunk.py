@@ -39,6 +39,6 @@ def trunk_config(network: PreTrainedConfig, stages: int) -> EfficientNetTrunkCon
     there = len(network.out_channels)
     if not 1 <= stages <= there:
         raise RnnHubError(f"a backbone of {there} stages has no stage {stages}: give one of 1 to {there}")
-    fields = network.to_dict()
+    fields = {name: value for name, value in network.to_dict().items() if name not in ("id2label", "label2id")}
     fields |= {name: list(fields[name])[:stages] for name in _BY_STAGE}
     return EfficientNetTrunkConfig(network=fields, image_size=network.image_size, num_channels=network.num_channels)
