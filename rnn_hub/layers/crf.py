@@ -1,9 +1,12 @@
 """A linear-chain conditional random field: the tags of a sequence as one decision."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from rnn_hub.cells import fused, onnx_scan
 
 IMPOSSIBLE = -1e4
 """The score of a transition that no sequence may have."""
@@ -49,50 +52,86 @@ class LinearChainCrf(nn.Module):
         moves = transitions[tags[:, :-1], tags[:, 1:]] * mask[:, 1:]
         last = tags.gather(1, (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0))[:, 0]
         score = start[tags[:, 0]] + steps.sum(dim=1) + moves.sum(dim=1) + end[last]
-        return score - torch.logsumexp(self._forward(emissions, mask, start, transitions)[-1] + end, dim=1)
+        return score - torch.logsumexp(self._forward(emissions, mask, start, transitions)[:, -1] + end, dim=1)
 
     def log_marginals(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
         """log p(y_t | x) (B, T, N) of every tag at every position, by the forward-backward algorithm."""
         emissions, mask, order = _to_front(emissions.float(), mask)
         start, transitions, end = self._scores()
-        alpha = torch.stack(self._forward(emissions, mask, start, transitions), dim=1)
-        beta, sure = [end.expand_as(emissions[:, 0])], _shortest(mask)
-        steps = list(enumerate(zip(emissions.unbind(1), mask[..., None].unbind(1), strict=True)))
-        for step, (emission, real) in reversed(steps[1:]):
-            after = torch.logsumexp((emission + beta[-1]).unsqueeze(1) + transitions, dim=2)
-            beta.append(after if step < sure else torch.where(real, after, beta[-1]))
-        result = torch.log_softmax(alpha + torch.stack(beta[::-1], dim=1), dim=-1)
+        alpha = self._forward(emissions, mask, start, transitions)
+
+        def before(beta: Tensor, emission: Tensor) -> Tensor:
+            return torch.logsumexp((emission + beta).unsqueeze(1) + transitions, dim=2)
+
+        beta = _walk(before, end.expand_as(emissions[:, 0]), _next(emissions).flip(1), _next(mask).flip(1)).flip(1)
+        result = torch.log_softmax(alpha + beta, dim=-1)
         return _reorder(result, None if order is None else order.argsort(dim=1))
 
-    def _forward(self, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor) -> list[Tensor]:
-        """alpha_t (B, N), the log of the summed scores of all beginnings that end in a tag at step t."""
-        arriving, sure, alpha = transitions.T, _shortest(mask), []
-        for step, (emission, real) in enumerate(zip(emissions.unbind(1), mask[..., None].unbind(1), strict=True)):
-            before = torch.logsumexp(alpha[-1].unsqueeze(1) + arriving, dim=2) if alpha else start
-            alpha.append(before + emission if step < sure else torch.where(real, before + emission, alpha[-1]))
-        return alpha
+    def _forward(self, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor) -> Tensor:
+        """alpha (B, T, N), the log of the summed scores of all beginnings that end in a tag at a step."""
+        arriving = transitions.T
+
+        def after(alpha: Tensor, emission: Tensor) -> Tensor:
+            return torch.logsumexp(alpha.unsqueeze(1) + arriving, dim=2) + emission
+
+        return _walk(after, start + emissions[:, 0], emissions, _but_first(mask))
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The most probable tags (B, T), 0 where there is no element, and their scores s(x, y) (B,) (Viterbi 1967)."""
         emissions, mask, order = _to_front(emissions.float(), mask)
         start, transitions, end = self._scores()
-        sure, pointers, best = _shortest(mask), [], start + emissions[:, 0]
-        stay = torch.arange(emissions.shape[2], device=emissions.device)
-        arriving = (transitions.T + emissions[:, 1:, :, None]).unbind(1)  # (B, to, from) for each step
-        for step, (scores, real) in enumerate(zip(arriving, mask[:, 1:, None].unbind(1), strict=True), 1):
-            value, pointer = (best.unsqueeze(1) + scores).max(dim=2)
-            if step < sure:
-                best = value
-            else:
-                best, pointer = torch.where(real, value, best), torch.where(real, pointer, stay)
-            pointers.append(pointer)
-        score, tag = (best + end).max(dim=1)
-        path = [tag[:, None]]
-        for pointer in reversed(pointers):
-            path.append(pointer.gather(1, path[-1]))
-        tags = torch.cat(path[::-1], dim=1) * mask
-        return _reorder(tags, None if order is None else order.argsort(dim=1)), score
+        arriving, later = transitions.T, _but_first(mask)
+
+        def after(best: Tensor, emission: Tensor) -> Tensor:
+            return (best.unsqueeze(1) + arriving).amax(dim=2) + emission
+
+        best = _walk(after, start + emissions[:, 0], emissions, later)
+        score, tag = (best[:, -1] + end).max(dim=1)
+        pointers = (best[:, :, None] + arriving).argmax(dim=3)  # (B, T, N), the tag before each tag of the next step
+        tags = _walk(
+            lambda tag, pointer: pointer.gather(1, tag),
+            tag[:, None],
+            pointers.flip(1),
+            _next(mask).flip(1),
+        )[..., 0].flip(1)
+        return _reorder(tags * mask, None if order is None else order.argsort(dim=1)), score
+
+
+def _walk(step: Callable[[Tensor, Tensor], Tensor], state: Tensor, inputs: Tensor, mask: Tensor) -> Tensor:
+    """The state (B, ...) after each step over inputs (B, T, ...): (B, T, ...). Where mask (B, T) is 0 it stays."""
+    if fused.exports_to_onnx():
+
+        def masked(before: tuple[Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor], Tensor]:
+            after = torch.where(given[1][:, None], step(before[0], given[0]), before[0])
+            return (after,), after.clone()
+
+        return onnx_scan.run_steps(masked, (state,), (inputs, mask))[1]
+    states = []
+    for given, real, moves in zip(inputs.unbind(1), mask.unbind(1), _moves(mask), strict=True):
+        if moves is not None:
+            after = step(state, given)
+            state = after if moves else torch.where(real[:, None], after, state)
+        states.append(state)
+    return torch.stack(states, dim=1)
+
+
+def _moves(mask: Tensor) -> list[bool | None]:
+    """For each step of (B, T) whether all rows take it: None if none does; a graph knows of none."""
+    if torch.compiler.is_compiling():
+        return [False] * mask.shape[1]
+    taken = mask.sum(dim=0).tolist()
+    return [None if count == 0 else count == len(mask) for count in taken]
+
+
+def _next(x: Tensor) -> Tensor:
+    """For each position of (B, T, ...) what stands at the next; 0 at the last."""
+    return F.pad(x[:, 1:], (0, 0) * (x.dim() - 2) + (0, 1))
+
+
+def _but_first(mask: Tensor) -> Tensor:
+    """(B, T) without its first position, at which the state is there already."""
+    return F.pad(mask[:, 1:], (1, 0))
 
 
 def bio_constraints(labels: Sequence[str]) -> tuple[list[list[bool]], list[bool]]:
@@ -116,13 +155,6 @@ def _penalties(allowed: Sequence) -> list:
     return [_penalties(item) if isinstance(item, Sequence) else 0.0 if item else IMPOSSIBLE for item in allowed]
 
 
-def _shortest(mask: Tensor) -> int:
-    """How many steps all rows have, their real positions being first; 1 is always right, and a graph gets no other."""
-    if torch.compiler.is_compiling():
-        return 1
-    return mask.shape[1] if mask.all() else max(int(mask.sum(dim=1).min()), 1)
-
-
 def _to_front(emissions: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Real positions first in each row: emissions (B, T, N), mask (B, T), and where they came from (B, T) if moved."""
     if mask is None:
@@ -130,8 +162,8 @@ def _to_front(emissions: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, T
     mask = mask.bool()
     if not torch.compiler.is_compiling() and bool((mask[:, :-1] >= mask[:, 1:]).all()):
         return emissions, mask, None
-    order = torch.argsort(mask.logical_not().byte(), dim=1, stable=True)
-    return _reorder(emissions, order), mask.gather(1, order), order
+    emissions, order = fused.in_order(emissions, mask)
+    return emissions, mask.gather(1, order), order
 
 
 def _reorder(x: Tensor, order: Tensor | None) -> Tensor:

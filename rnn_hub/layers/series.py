@@ -1,6 +1,7 @@
 """Windows of time series: filling gaps, scales, values of an earlier season."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SCALINGS = ("mean", "std", "difference", "none")
@@ -11,8 +12,16 @@ def fill_gaps(values: Tensor, observed: Tensor) -> Tensor:
     """(B, T) values where those not observed repeat the last observed one, or else the first."""
     places = torch.arange(values.shape[1], device=values.device).expand_as(values)
     first = observed.int().argmax(dim=1, keepdim=True)
-    last = torch.where(observed, places, 0).cummax(dim=1).values
+    last = running_max(torch.where(observed, places, 0))
     return values.gather(1, torch.maximum(last, first))
+
+
+def running_max(x: Tensor) -> Tensor:
+    """The largest of (B, T), at least 0, up to each step; ONNX has no operator for it."""
+    shift = 1
+    while shift < x.shape[1]:
+        x, shift = torch.maximum(x, F.pad(x[:, :-shift], (shift, 0))), 2 * shift
+    return x
 
 
 def window_scale(values: Tensor, observed: Tensor, scaling: str, least: Tensor) -> Tensor:

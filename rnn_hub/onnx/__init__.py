@@ -1,5 +1,7 @@
 """Models as graphs of ONNX, and the same models run by onnxruntime.
 
-`parts.py` says which graphs a model has, `export.py` writes and quantizes them, `session.py` runs one of them, and
-`models.py` is transformers' models over sessions: their pipelines and `generate()` need not know.
+`generator_parts.py` and `reader_parts.py` say which graphs a model has, and register that in `parts.py`; `export.py`
+writes and quantizes them, `session.py` runs one of them. `generators.py`, `language_models.py` and `readers.py` are
+transformers' models over sessions, registered in `models.py` and loaded by `loading.py`: whatever uses a model of ours
+uses these in the same way.
 """

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
-from rnn_hub.onnx import generator_parts  # noqa: F401  (which registers them)
+from rnn_hub.onnx import generator_parts, reader_parts  # noqa: F401  (which registers them)
 from rnn_hub.onnx.parts import Part, dynamic_shapes, parts_of
 
 QUANTIZATIONS = ("int8",)
@@ -76,7 +76,7 @@ def write_graph(part: Part, path: Path) -> None:
             program = torch.onnx.export(
                 _InOrder(part.network),
                 tuple(part.inputs.values()),
-                dynamic_shapes=(tuple(dynamic_shapes(part)),),
+                dynamic_shapes=(dynamic_shapes(part),),
                 input_names=list(part.inputs),
                 output_names=outputs,
                 dynamo=True,
@@ -87,6 +87,11 @@ def write_graph(part: Part, path: Path) -> None:
         raise RnnHubError(f"the graph {path.stem!r} of this model cannot be written in ONNX: {reason}") from error
     finally:
         torch_logger.setLevel(level)
+    for value in program.model.graph.inputs:
+        if fixed := [axis for axis in part.axes[value.name] if isinstance(value.shape[axis], int)]:
+            raise RnnHubError(
+                f"the graph {path.stem!r} of this model is of one size only: {value.name}, axis {fixed[0]}"
+            )
     optimizer.fold_constants(program.model, input_size_limit=2**40, output_size_limit=2**40)
     optimizer.optimize(program.model)
     program.save(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -9,30 +11,36 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from rnn_hub.cells.scan import spread
+from rnn_hub.errors import RnnHubError
 from rnn_hub.layers.attention import Memory
 from rnn_hub.layers.coverage import CoverageDecoder
+from rnn_hub.models.caption.modeling_caption import RnnForCaptioning
 from rnn_hub.models.causal_lm.modeling_causal_lm import RnnForCausalLM
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
 from rnn_hub.onnx.parts import Part, register
 
 SOURCES, BEAMS, POSITIONS = 2, 3, 7
 """The sample that is traced; each of the axes of these sizes is dynamic. No two may be alike, and none 1."""
+SOURCE = {0: "sources", 1: "positions"}
+IMAGE = (192, 224)
+"""Rows and columns of an image."""
 
 
 class Encoder(nn.Module):
     """Of an encoder-decoder all before the first step: what the decoder attends to, and its first state."""
 
-    def __init__(self, model: RnnForConditionalGeneration):
+    def __init__(self, model: RnnForConditionalGeneration, names: Iterable[str]):
         super().__init__()
-        self.model = model
+        self.model, self.names = model, list(names)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        """Tokens (M, S) and their mask -> values (M, S, C), keys where these are others, and the state's parts."""
-        model = self.model
-        encoded = model.encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
-        memory = model._remember(encoded, attention_mask)
-        summary = model._summary(encoded, attention_mask)
-        state = model.bridge(summary, encoded.get("state"), model.embeddings(input_ids[:, :1]))
+    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """M sources, such as tokens (M, S) and their mask -> values (M, S, C), keys where these are others, and the
+        state's parts."""
+        model, given = self.model, dict(zip(self.names, inputs, strict=True))
+        mask = given.get("attention_mask")
+        encoded = model.encoder(**given, return_dict=True)
+        memory = model._remember(encoded, mask)
+        state = model.bridge(model._summary(encoded, mask), encoded.get("state"), encoded.last_hidden_state[:, :1])
         state = named_state(model.decoder.begin(state, memory))
         if memory is None:
             return state
@@ -54,7 +62,8 @@ class Step(nn.Module):
         memory = None
         if "values" in given:
             keys = given.get("keys", given["values"])
-            memory = Memory(keys, given["values"], given["attention_mask"] != 0, given.get("input_ids"))
+            mask = given["attention_mask"] != 0 if "attention_mask" in given else None
+            memory = Memory(keys, given["values"], mask, given.get("input_ids"))
         parts = [part.flatten(0, 1) for name, part in given.items() if name.startswith("state_")]
         state = pytree.tree_unflatten(parts, self.structure)
         embedded = self.model.embeddings(given["tokens"].flatten())
@@ -76,23 +85,42 @@ def encoder_and_step(model: RnnForConditionalGeneration) -> dict[str, Part]:
     """The two graphs of an encoder-decoder over tokens."""
     tokens = {"input_ids": torch.full((SOURCES, POSITIONS), model.config.eos_token_id or 0)}
     tokens["attention_mask"] = torch.ones_like(tokens["input_ids"])
-    source = {0: "sources", 1: "positions"}
-    encoder = Part(Encoder(model), tokens, dict.fromkeys(tokens, source))
+    encoder = Part(Encoder(model, tokens), tokens, dict.fromkeys(tokens, SOURCE))
+    return {"encoder": encoder, "step": decoder_step(model, encoder, tokens)}
+
+
+@register(RnnForCaptioning)
+def captioner(model: RnnForCaptioning) -> dict[str, Part]:
+    """The two graphs of a captioner of images."""
+    if model.config.motion is not None:
+        raise RnnHubError("captions of clips have no form in ONNX yet, those of images have")
+    if model.config.backbone is None:
+        raise RnnHubError("this model has no backbone: without one it cannot see an image")
+    pixels = {"pixel_values": torch.zeros(SOURCES, 3, *IMAGE)}
+    encoder = Part(Encoder(model, pixels), pixels, {"pixel_values": {0: "sources", 2: "height", 3: "width"}})
+    return {"encoder": encoder, "step": decoder_step(model, encoder)}
+
+
+def decoder_step(
+    model: RnnForConditionalGeneration, encoder: Part, tokens: Mapping[str, Tensor] = MappingProxyType({})
+) -> Part:
+    """The step of a decoder that attends to what this encoder gave, and to its tokens and their mask."""
     with torch.no_grad():
-        encoded = encoder.network(**tokens)
+        encoded = encoder.network(*encoder.inputs.values())
     start = model.decoder.init_state(SOURCES, next(model.parameters()))
     covers = isinstance(model.decoder, CoverageDecoder)
     structure = pytree.tree_structure((*start, (encoded["values"],)) if covers else start)
-    inputs, axes = {"tokens": tokens["input_ids"][:, :BEAMS].contiguous()}, {"tokens": {0: "sources", 1: "rows"}}
+    inputs = {"tokens": torch.zeros(SOURCES, BEAMS, dtype=torch.long)}
+    axes = {"tokens": {0: "sources", 1: "rows"}}
     if "values" in encoded:
         memory = {name: encoded[name] for name in ("values", "keys") if name in encoded} | tokens
-        inputs, axes = inputs | memory, axes | dict.fromkeys(memory, source)
+        inputs, axes = inputs | memory, axes | dict.fromkeys(memory, SOURCE)
     for name in (name for name in encoded if name.startswith("state_")):
         inputs[name] = encoded[name][:, None].repeat_interleave(BEAMS, dim=1)
         axes[name] = axes["tokens"]
     if covers:
         axes[list(inputs)[-1]] = axes["tokens"] | {2: "positions"}  # how much of each position has been attended to
-    return {"encoder": encoder, "step": Part(Step(model, list(inputs), structure), inputs, axes)}
+    return Part(Step(model, list(inputs), structure), inputs, axes)
 
 
 class Start(nn.Module):

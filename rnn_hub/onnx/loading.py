@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
-from rnn_hub.onnx import generators  # noqa: F401  (which registers them)
+from rnn_hub.onnx import generators, language_models, readers  # noqa: F401  (which registers them)
 from rnn_hub.onnx.models import RUN
 
 

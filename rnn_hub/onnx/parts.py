@@ -17,13 +17,19 @@ class Part(NamedTuple):
     Args:
         network: takes the inputs in their order and returns a dictionary of its outputs.
         inputs: the sample by names.
-        axes: for each input the names of its dynamic axes.
+        axes: for each input the names of its dynamic axes; "4*steps" is a multiple of 4.
     """
 
     network: nn.Module
     inputs: dict[str, Tensor]
     axes: dict[str, dict[int, str]]
 
+
+REFUSED = {
+    "RnnForTreeClassification": "the shape of each tree decides which nodes are one step, and a graph has one order",
+    "RnnForFrames": "its steps read sets of notes and are not written as a graph yet",
+}
+"""Models without a form in ONNX, and why."""
 
 PARTS: dict[type, Callable[[Any], dict[str, Part]]] = {}
 
@@ -37,7 +43,9 @@ def parts_of(model: nn.Module) -> dict[str, Part]:
     for kind in type(model).__mro__:
         if kind in PARTS:
             return PARTS[kind](model)
-    raise RnnHubError(f"{type(model).__name__} has no form in ONNX yet; those of {', '.join(map(_name, PARTS))} have")
+    name = type(model).__name__
+    reason = f" ({REFUSED[name]})" if name in REFUSED else ""
+    raise RnnHubError(f"{name} has no form in ONNX{reason}; these have: {', '.join(map(_name, PARTS))}")
 
 
 def register(kind: type) -> Callable:
@@ -54,6 +62,11 @@ def _name(kind: type) -> str:
     return kind.__name__
 
 
-def dynamic_shapes(part: Part) -> list[Mapping[int, torch.export.Dim]]:
+def dynamic_shapes(part: Part) -> tuple[Mapping[int, torch.export.Dim], ...]:
     """The dynamic axes as `torch.export` wants them, in the order of the inputs."""
-    return [{axis: torch.export.Dim(name) for axis, name in part.axes[name].items()} for name in part.inputs]
+
+    def size(name: str) -> torch.export.Dim:
+        factor, times, unit = name.rpartition("*")
+        return int(factor) * torch.export.Dim(unit) if times else torch.export.Dim(name)
+
+    return tuple({axis: size(name) for axis, name in part.axes[name].items()} for name in part.inputs)

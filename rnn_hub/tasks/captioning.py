@@ -190,7 +190,8 @@ or from the command line: `rnn-hub predict {name} photo.jpg`."""
     ) -> list[str]:
         """Describe the images, in the order given; features that training has left on the disk are used."""
         pipe = pipeline(self.name, model, processor, device=model.device)
-        pipe.features = cached_features(model.encoder.backbone, processor.image_processor, keep=False)
+        if getattr(model.encoder, "backbone", None) is not None:  # a graph of ONNX has none apart
+            pipe.features = cached_features(model.encoder.backbone, processor.image_processor, keep=False)
         outputs = pipe(list(inputs), batch_size=batch_size, progress=progress, **generation)
         return [output["generated_text"] for output in outputs]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.contract import families
+from tests.tiny_captions import tiny_captioner
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
 KINDS = {
@@ -103,3 +104,22 @@ def test_a_wrong_condition_is_refused_before_the_graph_runs(exported_pair):
         model(**inputs, condition_ids=torch.tensor([[3, 0]]))
     with pytest.raises(ValueError, match="a condition vector has 4 features, the model's has 5"):
         model(**inputs, condition_vector=torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 32)])
+def test_captions_and_where_they_look_are_those_of_torch(exported_pair, size):
+    torch_model, onnx_model = exported_pair("captions", tiny_captioner)
+    pixels, tokens = torch.rand(3, 3, *size), torch.randint(4, 30, (3, 5))
+    inputs = {"pixel_values": pixels, "decoder_input_ids": tokens, "output_attentions": True}
+    with torch.no_grad():
+        expected, found = torch_model(**inputs), onnx_model(**inputs)
+    torch.testing.assert_close(found.logits, expected.logits, **CLOSE)
+    torch.testing.assert_close(found.cross_attentions[0], expected.cross_attentions[0], **CLOSE)
+    for beams in (1, 3):
+        texts = [model.generate(pixels, num_beams=beams, max_new_tokens=8) for model in (torch_model, onnx_model)]
+        assert torch.equal(*texts)
+
+
+def test_a_captioner_of_features_is_refused(exported_pair):
+    with pytest.raises(ValueError, match="pass pixel_values"):
+        exported_pair("captions", tiny_captioner)[1].generate(features=torch.rand(1, 4, 16))

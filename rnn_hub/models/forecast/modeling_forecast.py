@@ -14,7 +14,7 @@ from rnn_hub.layers.stack import RnnStack
 from rnn_hub.modeling_utils import RnnPreTrainedModel
 from rnn_hub.models.forecast.configuration_forecast import RnnForecastConfig
 from rnn_hub.models.forecast.generation_forecast import ForecastGeneration, ForecastOutput, Window
-from rnn_hub.models.forecast.outputs import DistributionHead, QuantileHead
+from rnn_hub.models.forecast.outputs import head_of
 
 LARGEST = 20.0
 """Inputs are cut to so many scales around the centre: a jump in a quiet series stays finite."""
@@ -45,10 +45,7 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
         self.linear = (
             nn.Linear(config.linear_lags, config.prediction_length, bias=False) if config.linear_lags else None
         )
-        if config.output == "quantiles":
-            self.head = QuantileHead(config.quantile_levels, config.head_size, config.scaled_loss)
-        else:
-            self.head = DistributionHead(config.output, config.head_size, config.fixed_location)
+        self.head = head_of(config)
         self.post_init()
 
     @torch.no_grad()
@@ -153,10 +150,10 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
         if self.patches is not None:
             x, missing = x * real[..., None], -x.shape[1] % config.patch_size
             x, real = F.pad(x, (0, 0, missing, 0)), F.pad(real, (missing, 0))
-            x = F.gelu(self.patches(x.reshape(len(x), -1, config.patch_size * x.shape[-1])))
-            real = real.view(len(x), -1, config.patch_size).any(dim=-1)
+            x = F.gelu(self.patches(x.reshape(x.shape[0], -1, config.patch_size * x.shape[-1])))
+            real = real.view(x.shape[0], -1, config.patch_size).any(dim=-1)
         state = self.stack(x, real)[0][:, -1]
-        parts = [state[:, None].expand(-1, steps, -1), self.positions.weight.expand(len(state), -1, -1)]
+        parts = [state[:, None].expand(-1, steps, -1), self.positions.weight.expand(state.shape[0], -1, -1)]
         if config.num_time_features:
             parts.append(self._given(inputs, "future_time_features", config.num_time_features, steps))
         if config.num_static_features:
@@ -239,7 +236,7 @@ class RnnForTimeSeriesPrediction(ForecastGeneration, RnnPreTrainedModel):
 
     def _anchor(self, values: Tensor, steps: int) -> Tensor:
         if self.config.anchor == "none":
-            return values.new_zeros(len(values), steps)
+            return values.new_zeros(values.shape[0], steps)
         return earlier(values, self.config.season if self.config.anchor == "seasonal" else 1, steps)
 
     def _next_anchor(self, values: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ All have one interface, in units that the caller scales: `forward` gives paramet
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -120,3 +121,10 @@ class QuantileHead(nn.Module):
         upper = torch.searchsorted(known, levels.contiguous()).clamp(1, len(self.levels) - 1)
         low, high = quantiles.gather(-1, upper - 1), quantiles.gather(-1, upper)
         return low + (high - low) * (levels - known[upper - 1]) / (known[upper] - known[upper - 1])
+
+
+def head_of(config: Any) -> DistributionHead | QuantileHead:
+    """The output layer that an `RnnForecastConfig` describes, with fresh weights."""
+    if config.output == "quantiles":
+        return QuantileHead(config.quantile_levels, config.head_size, config.scaled_loss)
+    return DistributionHead(config.output, config.head_size, config.fixed_location)

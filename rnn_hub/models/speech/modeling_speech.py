@@ -92,8 +92,7 @@ class RnnForCTC(RnnPreTrainedModel):
         given = input_features.new_ones(input_features.shape[:2]) if attention_mask is None else attention_mask
         given = given.bool()
         refuse_empty_rows(given)
-        if not torch.compiler.is_compiling() and not given[:, 0].all():
-            raise ValueError("recordings are padded on the right, and this batch is padded on the left")
+        refuse_left_padding(given)
         states, mask = self.encoder(input_features, given)
         logits = self.log_probabilities(states)
         loss = None
@@ -119,3 +118,9 @@ class RnnForCTC(RnnPreTrainedModel):
             zero_infinity=True,
         )
         return loss / (real.sum().clamp(min=1) if items is None else items)
+
+
+def refuse_left_padding(mask: Tensor | None) -> None:
+    """A recording whose frames (a row of a (B, T) mask) do not stand first is a `ValueError`."""
+    if mask is not None and not torch.compiler.is_compiling() and not mask[:, 0].all():
+        raise ValueError("recordings are padded on the right, and this batch is padded on the left")

@@ -31,6 +31,8 @@ class SpeechStream:
 
     def __init__(self, model: RnnForCTC, processor: Any, sampling_rate: int | None = None):
         extractor = processor.feature_extractor
+        if not hasattr(model, "encoder"):
+            raise RnnHubError("a graph of ONNX recognizes whole recordings only: stream with the model's own folder")
         if model.config.bidirectional:
             raise RnnHubError("this model reads a recording backwards too, so it cannot recognize one that goes on")
         if extractor.kind == "given" or extractor.normalization == "utterance":

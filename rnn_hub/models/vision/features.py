@@ -42,7 +42,7 @@ def encode_stream(
     encoder: FrameEncoder, processor: RnnVideoProcessor, frames: Iterator[tuple[float, np.ndarray]], size: int = CHUNK
 ) -> Iterator[tuple[list[float], Tensor]]:
     """Features of frames as they come, `size` at a time; where differences of pixels count, across chunks too."""
-    device = next(encoder.parameters()).device
+    device = encoder.device
     before: Tensor | None = None
     chunk: list[tuple[float, np.ndarray]] = []
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rnn_hub.cells import fused
 from rnn_hub.cells.scan import spread
 from rnn_hub.models.vision.configuration_vision import RnnVisionConfig
 
@@ -43,7 +44,20 @@ class SmallCnn(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """(N, C, H, W) -> maps (N, D, h, w), or vectors (N, D)."""
         maps = self.layers(frames)
-        return maps if self.grid is None else F.adaptive_avg_pool2d(maps, self.grid).flatten(1)
+        if self.grid is None:
+            return maps
+        if fused.exports_to_onnx():
+            return _average(_average(maps, self.grid[0]).mT, self.grid[1]).mT.flatten(1)
+        return F.adaptive_avg_pool2d(maps, self.grid).flatten(1)
+
+
+def _average(x: Tensor, count: int) -> Tensor:
+    """(N, C, H, W) -> (N, C, count, W), the means that `adaptive_avg_pool2d` takes, for an H that is not known."""
+    size, place = x.shape[2], torch.arange(count)[:, None]
+    row = torch.arange(size)
+    inside = (row >= place * size // count) & (row < ((place + 1) * size + count - 1) // count)
+    share = inside.to(x.dtype)
+    return (share / share.sum(dim=1, keepdim=True)) @ x
 
 
 class FrameEncoder(nn.Module):
@@ -72,6 +86,11 @@ class FrameEncoder(nn.Module):
         else:
             self.output_size = config.input_size
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.parameters()).device
+
     def train(self, mode: bool = True) -> Self:
         """A frozen network keeps its statistics: it stays in evaluation mode."""
         super().train(mode)
@@ -99,17 +118,18 @@ class FrameEncoder(nn.Module):
 
     def encode(self, frames: Tensor) -> Tensor:
         """Frames (N, C, H, W) -> vectors (N, D) or maps (N, h, w, D)."""
+        if not self.frozen:
+            return self.see(frames)
+        with torch.no_grad():
+            return torch.cat([self.see(chunk) for chunk in frames.split(CHUNK)])
+
+    def see(self, frames: Tensor) -> Tensor:
+        """`encode` of all frames at once."""
         if hasattr(self, "cnn"):
             found = self.cnn(frames)
             return found.movedim(1, -1) if self.maps else found
         if not hasattr(self, "backbone"):
             raise ValueError("this model has no network for frames: give it features")
-        if not self.frozen:
-            return self._see(frames)
-        with torch.no_grad():
-            return torch.cat([self._see(chunk) for chunk in frames.split(CHUNK)])
-
-    def _see(self, frames: Tensor) -> Tensor:
         output = self.backbone(pixel_values=frames, return_dict=True)
         maps = getattr(output, "feature_maps", None)
         found = maps[-1] if maps else output.last_hidden_state
@@ -139,6 +159,6 @@ def _size(encoder: FrameEncoder) -> int:
     training = encoder.backbone.training
     encoder.backbone.eval()
     empty = torch.zeros(1, getattr(config, "num_channels", 3), height, width, device=device)
-    size = encoder._see(empty).shape[-1]
+    size = encoder.see(empty).shape[-1]
     encoder.backbone.train(training)
     return size

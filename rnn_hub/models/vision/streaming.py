@@ -27,6 +27,8 @@ class LabelStream:
     def __init__(
         self, model: RnnForVideoClassification, processor: RnnVideoProcessor, smoothing: float = 0.0, hold: int = 1
     ):
+        if not hasattr(model, "classifier"):
+            raise RnnHubError("a graph of ONNX watches whole videos only: stream with the model's own folder")
         if model.config.num_layers and model.config.bidirectional:
             raise RnnHubError("this model reads a video backwards too, so it cannot label one that goes on")
         if not 0 <= smoothing < 1 or hold < 1:
