@@ -121,7 +121,7 @@ class RnnForVideoClassification(RnnPreTrainedModel):
             inputs += [part for name, part in differences.items() if name in self.config.inputs]
         x = torch.cat(inputs, dim=-1)
         if self.config.feature_norm:
-            x = x.masked_scatter(mask[..., None], self.norm(x[mask]).to(x.dtype))
+            x = self._to_one_scale(x, mask)
         x = self.feature_dropout(x)
         if self.config.feature_size:
             x = self.feature_dropout(F.relu(self.projection(x)))
@@ -133,3 +133,9 @@ class RnnForVideoClassification(RnnPreTrainedModel):
         if states.dim() == 5:
             states, last = states.mean(dim=(2, 3)), last.mean(dim=(1, 2))
         return states, last, state
+
+    def _to_one_scale(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The batch normalization of the real ones of (B, T, D); in training it counts these only."""
+        if self.training:
+            return x.masked_scatter(mask[..., None], self.norm(x[mask]).to(x.dtype))
+        return torch.where(mask[..., None], self.norm(x.flatten(0, 1)).to(x.dtype).unflatten(0, x.shape[:2]), x)
