@@ -21,6 +21,7 @@ def runs(*names: str) -> Callable[[type[OnnxModel]], type[OnnxModel]]:
 
     def add(kind: type[OnnxModel]) -> type[OnnxModel]:
         RUN.update(dict.fromkeys(names, kind))
+        kind.__name__ = names[0]  # by which transformers' pipelines tell whether a model is for them
         return kind
 
     return add
