@@ -143,8 +143,9 @@ def _training(recipe: Mapping[str, Any], results: Mapping[str, Any], name: str) 
     amount = f"{training['epochs']:g} epochs of {count} {unit} ({training['steps']:,} steps)"
     plural = "es" if training["processes"] > 1 else ""
     processes = f"{training['processes']} {training['device'].upper()} process{plural}"
-    minutes = f"{training['seconds'] / 60:.0f} minutes"
-    return f"{amount} in {minutes} on {processes}, with the recipe in this repository:\n\n{command}"
+    minutes = round(training["seconds"] / 60)
+    time = "less than a minute" if minutes < 1 else f"{minutes} minute{'s' * (minutes > 1)}"
+    return f"{amount} in {time} on {processes}, with the recipe in this repository:\n\n{command}"
 
 
 def _evaluations(results: Mapping[str, Any]) -> str:
