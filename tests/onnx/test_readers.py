@@ -103,7 +103,7 @@ def test_forecasts_of_pasts_of_any_length_are_those_of_torch(pair, length):
         inputs[name] = torch.cat([part] * 3, dim=1)[:, -length:]
     inputs = {name: part for name, part in inputs.items() if name not in ("future_values", "future_observed_mask")}
     for expected, found in zip(*(model.forecast(**inputs, **wanted) for model in pair), strict=True):
-        torch.testing.assert_close(found, expected, **CLOSE)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)  # raw values, in the thousands with "log"
     drawn = []
     for model in pair:
         torch.manual_seed(0)
