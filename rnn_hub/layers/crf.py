@@ -60,60 +60,78 @@ class LinearChainCrf(nn.Module):
         start, transitions, end = self._scores()
         alpha = self._forward(emissions, mask, start, transitions)
 
-        def before(beta: Tensor, emission: Tensor) -> Tensor:
-            return torch.logsumexp((emission + beta).unsqueeze(1) + transitions, dim=2)
+        def before(beta: Tensor, emission: Tensor) -> tuple[Tensor]:
+            return (torch.logsumexp((emission + beta).unsqueeze(1) + transitions, dim=2),)
 
-        beta = _walk(before, end.expand_as(emissions[:, 0]), _next(emissions).flip(1), _next(mask).flip(1)).flip(1)
-        result = torch.log_softmax(alpha + beta, dim=-1)
+        (beta,) = _walk(before, end.expand_as(emissions[:, 0]), _next(emissions).flip(1), _next(mask).flip(1))
+        result = torch.log_softmax(alpha + beta.flip(1), dim=-1)
         return _reorder(result, None if order is None else order.argsort(dim=1))
 
     def _forward(self, emissions: Tensor, mask: Tensor, start: Tensor, transitions: Tensor) -> Tensor:
         """alpha (B, T, N), the log of the summed scores of all beginnings that end in a tag at a step."""
         arriving = transitions.T
 
-        def after(alpha: Tensor, emission: Tensor) -> Tensor:
-            return torch.logsumexp(alpha.unsqueeze(1) + arriving, dim=2) + emission
+        def after(alpha: Tensor, emission: Tensor) -> tuple[Tensor]:
+            return (torch.logsumexp(alpha.unsqueeze(1) + arriving, dim=2) + emission,)
 
-        return _walk(after, start + emissions[:, 0], emissions, _but_first(mask))
+        return _walk(after, start + emissions[:, 0], emissions, _but_first(mask))[0]
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The most probable tags (B, T), 0 where there is no element, and their scores s(x, y) (B,) (Viterbi 1967)."""
         emissions, mask, order = _to_front(emissions.float(), mask)
         start, transitions, end = self._scores()
-        arriving, later = transitions.T, _but_first(mask)
+        arriving = transitions.T + emissions[..., None]  # (B, T, to, from)
 
-        def after(best: Tensor, emission: Tensor) -> Tensor:
-            return (best.unsqueeze(1) + arriving).amax(dim=2) + emission
+        def after(best: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+            return (best.unsqueeze(1) + scores).max(dim=2)
 
-        best = _walk(after, start + emissions[:, 0], emissions, later)
-        score, tag = (best[:, -1] + end).max(dim=1)
-        pointers = (best[:, :, None] + arriving).argmax(dim=3)  # (B, T, N), the tag before each tag of the next step
-        tags = _walk(
-            lambda tag, pointer: pointer.gather(1, tag),
-            tag[:, None],
-            pointers.flip(1),
-            _next(mask).flip(1),
-        )[..., 0].flip(1)
-        return _reorder(tags * mask, None if order is None else order.argsort(dim=1)), score
+        def back(tag: Tensor, pointer: Tensor) -> tuple[Tensor]:
+            return (pointer.gather(1, tag),)
+
+        best, pointers = _walk(after, start + emissions[:, 0], arriving, _but_first(mask), keep=False)
+        score, tag = (best + end).max(dim=1)
+        (tags,) = _walk(back, tag[:, None], _next(pointers).flip(1), _next(mask).flip(1))
+        return _reorder(tags[..., 0].flip(1) * mask, None if order is None else order.argsort(dim=1)), score
 
 
-def _walk(step: Callable[[Tensor, Tensor], Tensor], state: Tensor, inputs: Tensor, mask: Tensor) -> Tensor:
-    """The state (B, ...) after each step over inputs (B, T, ...): (B, T, ...). Where mask (B, T) is 0 it stays."""
+def _walk(
+    step: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+    state: Tensor,
+    inputs: Tensor,
+    mask: Tensor,
+    keep: bool = True,
+) -> list[Tensor]:
+    """Step after step over inputs (B, T, ...).
+
+    Args:
+        step: a state (B, ...) and one input -> the next state, and what else there is.
+        state: before the first step.
+        mask: (B, T); where it is 0 the state stays, and what else there is means nothing.
+        keep: whether all states are wanted, or only the last.
+
+    Returns:
+        the state after each step (B, T, ...), or after the last (B, ...), and what else there was of each step.
+    """
     if fused.exports_to_onnx():
 
-        def masked(before: tuple[Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor], Tensor]:
-            after = torch.where(given[1][:, None], step(before[0], given[0]), before[0])
-            return (after,), after.clone()
+        def masked(before: tuple[Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor], tuple[Tensor, ...]]:
+            after, *more = step(before[0], given[0])
+            after = torch.where(given[1][:, None], after, before[0])
+            return (after,), (after.clone(), *more)
 
-        return onnx_scan.run_steps(masked, (state,), (inputs, mask))[1]
-    states = []
-    for given, real, moves in zip(inputs.unbind(1), mask.unbind(1), _moves(mask), strict=True):
-        if moves is not None:
-            after = step(state, given)
-            state = after if moves else torch.where(real[:, None], after, state)
-        states.append(state)
-    return torch.stack(states, dim=1)
+        (last,), (states, *others) = onnx_scan.run_steps(masked, (state,), (inputs, mask))
+        return [states if keep else last, *others]
+    rows: list[tuple[Tensor, ...]] = []
+    for position, (given, moves) in enumerate(zip(inputs.unbind(1), _moves(mask), strict=True)):
+        if moves is None and rows:
+            rows.append(rows[-1])
+            continue
+        after, *more = step(state, given)
+        state = after if moves else torch.where(mask[:, position, None], after, state)
+        rows.append((state, *more))
+    states, *others = zip(*rows, strict=True)
+    return [torch.stack(states, dim=1) if keep else state, *(torch.stack(parts, dim=1) for parts in others)]
 
 
 def _moves(mask: Tensor) -> list[bool | None]:
