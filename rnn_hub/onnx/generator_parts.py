@@ -17,13 +17,11 @@ from rnn_hub.layers.coverage import CoverageDecoder
 from rnn_hub.models.caption.modeling_caption import RnnForCaptioning
 from rnn_hub.models.causal_lm.modeling_causal_lm import RnnForCausalLM
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
-from rnn_hub.onnx.parts import Part, register
+from rnn_hub.onnx.parts import Part, image_sides, register
 
 SOURCES, BEAMS, POSITIONS = 2, 3, 7
 """The sample that is traced; each of the axes of these sizes is dynamic. No two may be alike, and none 1."""
 SOURCE = {0: "sources", 1: "positions"}
-IMAGE = (192, 224)
-"""Rows and columns of an image."""
 
 
 class Encoder(nn.Module):
@@ -96,8 +94,9 @@ def captioner(model: RnnForCaptioning) -> dict[str, Part]:
         raise RnnHubError("captions of clips have no form in ONNX yet, those of images have")
     if model.config.backbone is None:
         raise RnnHubError("this model has no backbone: without one it cannot see an image")
-    pixels = {"pixel_values": torch.zeros(SOURCES, 3, *IMAGE)}
-    encoder = Part(Encoder(model, pixels), pixels, {"pixel_values": {0: "sources", 2: "height", 3: "width"}})
+    sides, axes = image_sides(model.config.backbone)
+    pixels = {"pixel_values": torch.zeros(SOURCES, 3, *sides)}
+    encoder = Part(Encoder(model, pixels), pixels, {"pixel_values": {0: "sources", **axes}})
     return {"encoder": encoder, "step": decoder_step(model, encoder)}
 
 

@@ -48,6 +48,18 @@ def parts_of(model: nn.Module) -> dict[str, Part]:
     raise RnnHubError(f"{name} has no form in ONNX{reason}; these have: {', '.join(map(_name, PARTS))}")
 
 
+def image_sides(backbone: Mapping[str, Any] | None) -> tuple[tuple[int, int], dict[int, str]]:
+    """Rows and columns of the images to trace, and their dynamic axes: none where the backbone names its image size.
+
+    Args:
+        backbone: the configuration of a vision model of transformers, if there is one. Many pad by their size.
+    """
+    side = (backbone or {}).get("image_size")
+    if side is None:
+        return (192, 224), {2: "height", 3: "width"}
+    return ((side, side) if isinstance(side, int) else (side[0], side[1])), {}
+
+
 def register(kind: type) -> Callable:
     """Decorator: the function says the parts of this class of models and those below it."""
 

@@ -16,13 +16,13 @@ from rnn_hub.models.forecast.modeling_forecast import RnnForTimeSeriesPrediction
 from rnn_hub.models.speech.modeling_speech import RnnForCTC
 from rnn_hub.models.vision.frame_encoder import FrameEncoder
 from rnn_hub.models.vision.modeling_vision import RnnForVideoClassification
-from rnn_hub.onnx.parts import Part, register
+from rnn_hub.onnx.parts import Part, image_sides, register
 
 ROWS, POSITIONS = 2, 7
 """The sample that is traced; the axes of these sizes are dynamic. They are not alike, and none is 1."""
 BATCH = {0: "rows", 1: "positions"}
-FRAME, MAP = (192, 224), (5, 6)
-"""Rows and columns of a frame and of a feature map."""
+MAP = (5, 6)
+"""Rows and columns of a feature map."""
 
 
 class Whole(nn.Module):
@@ -129,8 +129,9 @@ def video_classifier(model: RnnForVideoClassification) -> dict[str, Part]:
     shape = [ROWS, POSITIONS, model.frames.output_size]
     if not config.input_size:
         colours = config.num_channels * (1 + getattr(model.frames, "beside", False))
-        frames = {"frames": torch.zeros(ROWS, colours, *FRAME)}
-        parts["frames"] = Part(Frames(model.frames), frames, {"frames": {0: "frames", 2: "height", 3: "width"}})
+        sides, frame_axes = image_sides(config.backbone)
+        frames = {"frames": torch.zeros(ROWS, colours, *sides)}
+        parts["frames"] = Part(Frames(model.frames), frames, {"frames": {0: "frames", **frame_axes}})
     axes = dict(BATCH)
     if model.frames.maps:
         shape[2:2], axes = MAP, axes | {2: "height", 3: "width"}
