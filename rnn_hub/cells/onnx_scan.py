@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from rnn_hub.cells.fused import in_order
 from rnn_hub.cells.scan import freeze, output_dtype, spread
@@ -77,12 +76,11 @@ def _scan_steps(cell: "Cell", x: Tensor, state: "State", mask: Tensor | None) ->
     return outputs.to(output_dtype(x, outputs)), after
 
 
-def run_steps(step: Callable, state: "State", inputs: tuple[Tensor, ...]) -> "tuple[State, Any]":
+def run_steps(step: Callable, state: "State", inputs: tuple[Tensor, ...]) -> "tuple[State, Tensor]":
     """Scan itself.
 
     Args:
-        step: the state and the inputs (B, ...) of one step -> the next state, alike in shape and dtype, and an output
-            or a tuple of outputs.
+        step: the state and the inputs (B, ...) of one step -> the next state, alike in shape and dtype, and an output.
         state: of tensors (B, ...).
         inputs: tensors (B, T, ...).
 
@@ -92,4 +90,4 @@ def run_steps(step: Callable, state: "State", inputs: tuple[Tensor, ...]) -> "tu
     state = tuple(part.clone(memory_format=torch.contiguous_format) for part in state)
     steps = tuple(part.transpose(0, 1).clone(memory_format=torch.contiguous_format) for part in inputs)
     after, outputs = torch._higher_order_ops.scan(step, state, steps)
-    return after, pytree.tree_map(lambda part: part.transpose(0, 1), outputs)
+    return after, outputs.transpose(0, 1)

@@ -60,10 +60,10 @@ class LinearChainCrf(nn.Module):
         start, transitions, end = self._scores()
         alpha = self._forward(emissions, mask, start, transitions)
 
-        def before(beta: Tensor, emission: Tensor) -> tuple[Tensor]:
-            return (torch.logsumexp((emission + beta).unsqueeze(1) + transitions, dim=2),)
+        def before(beta: Tensor, emission: Tensor) -> Tensor:
+            return torch.logsumexp((emission + beta).unsqueeze(1) + transitions, dim=2)
 
-        (beta,) = _walk(before, end.expand_as(emissions[:, 0]), _next(emissions).flip(1), _next(mask).flip(1))
+        beta = _walk(before, end.expand_as(emissions[:, 0]), _next(emissions).flip(1), _next(mask).flip(1))
         result = torch.log_softmax(alpha + beta.flip(1), dim=-1)
         return _reorder(result, None if order is None else order.argsort(dim=1))
 
@@ -71,10 +71,10 @@ class LinearChainCrf(nn.Module):
         """alpha (B, T, N), the log of the summed scores of all beginnings that end in a tag at a step."""
         arriving = transitions.T
 
-        def after(alpha: Tensor, emission: Tensor) -> tuple[Tensor]:
-            return (torch.logsumexp(alpha.unsqueeze(1) + arriving, dim=2) + emission,)
+        def after(alpha: Tensor, emission: Tensor) -> Tensor:
+            return torch.logsumexp(alpha.unsqueeze(1) + arriving, dim=2) + emission
 
-        return _walk(after, start + emissions[:, 0], emissions, _but_first(mask))[0]
+        return _walk(after, start + emissions[:, 0], emissions, _but_first(mask))
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -82,56 +82,62 @@ class LinearChainCrf(nn.Module):
         emissions, mask, order = _to_front(emissions.float(), mask)
         start, transitions, end = self._scores()
         arriving = transitions.T + emissions[..., None]  # (B, T, to, from)
-
-        def after(best: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-            return (best.unsqueeze(1) + scores).max(dim=2)
-
-        def back(tag: Tensor, pointer: Tensor) -> tuple[Tensor]:
-            return (pointer.gather(1, tag),)
-
-        best, pointers = _walk(after, start + emissions[:, 0], arriving, _but_first(mask), keep=False)
-        score, tag = (best + end).max(dim=1)
-        (tags,) = _walk(back, tag[:, None], _next(pointers).flip(1), _next(mask).flip(1))
-        return _reorder(tags[..., 0].flip(1) * mask, None if order is None else order.argsort(dim=1)), score
+        search = _search_in_graph if fused.exports_to_onnx() else _search
+        tags, score = search(start + emissions[:, 0], arriving, end, mask)
+        return _reorder(tags * mask, None if order is None else order.argsort(dim=1)), score
 
 
-def _walk(
-    step: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
-    state: Tensor,
-    inputs: Tensor,
-    mask: Tensor,
-    keep: bool = True,
-) -> list[Tensor]:
-    """Step after step over inputs (B, T, ...).
+def _search(best: Tensor, arriving: Tensor, end: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The best tags (B, T) and their scores (B,), from those of first tags (B, N) and of moves (B, T, to, from)."""
+    stay, pointers = torch.arange(len(end), device=end.device), []
+    for position, (scores, moves) in enumerate(zip(arriving.unbind(1), _moves(mask), strict=True)):
+        if position == 0:
+            continue
+        value, pointer = (best.unsqueeze(1) + scores).max(dim=2)
+        if moves:
+            best = value
+        else:
+            real = mask[:, position, None]
+            best, pointer = torch.where(real, value, best), torch.where(real, pointer, stay)
+        pointers.append(pointer)
+    score, tag = (best + end).max(dim=1)
+    path = [tag[:, None]]
+    for pointer in reversed(pointers):
+        path.append(pointer.gather(1, path[-1]))
+    return torch.cat(path[::-1], dim=1), score
 
-    Args:
-        step: a state (B, ...) and one input -> the next state, and what else there is.
-        state: before the first step.
-        mask: (B, T); where it is 0 the state stays, and what else there is means nothing.
-        keep: whether all states are wanted, or only the last.
 
-    Returns:
-        the state after each step (B, T, ...), or after the last (B, ...), and what else there was of each step.
-    """
+def _search_in_graph(best: Tensor, arriving: Tensor, end: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """What `_search` finds, in two operators."""
+
+    def move(before: tuple[Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor], Tensor]:
+        value, pointer = (before[0].unsqueeze(1) + given[0]).max(dim=2)
+        return (torch.where(given[1][:, None], value, before[0]),), pointer
+
+    (best,), pointers = onnx_scan.run_steps(move, (best,), (arriving, _but_first(mask)))
+    score, tag = (best + end).max(dim=1)
+    tags = _walk(
+        lambda tag, pointer: pointer.gather(1, tag), tag[:, None], _next(pointers).flip(1), _next(mask).flip(1)
+    )
+    return tags[..., 0].flip(1), score
+
+
+def _walk(step: Callable[[Tensor, Tensor], Tensor], state: Tensor, inputs: Tensor, mask: Tensor) -> Tensor:
+    """The state (B, ...) after each step over inputs (B, T, ...): (B, T, ...). Where mask (B, T) is 0 it stays."""
     if fused.exports_to_onnx():
 
-        def masked(before: tuple[Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor], tuple[Tensor, ...]]:
-            after, *more = step(before[0], given[0])
-            after = torch.where(given[1][:, None], after, before[0])
-            return (after,), (after.clone(), *more)
+        def masked(before: tuple[Tensor], given: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor], Tensor]:
+            after = torch.where(given[1][:, None], step(before[0], given[0]), before[0])
+            return (after,), after.clone()
 
-        (last,), (states, *others) = onnx_scan.run_steps(masked, (state,), (inputs, mask))
-        return [states if keep else last, *others]
-    rows: list[tuple[Tensor, ...]] = []
+        return onnx_scan.run_steps(masked, (state,), (inputs, mask))[1]
+    states = []
     for position, (given, moves) in enumerate(zip(inputs.unbind(1), _moves(mask), strict=True)):
-        if moves is None and rows:
-            rows.append(rows[-1])
-            continue
-        after, *more = step(state, given)
-        state = after if moves else torch.where(mask[:, position, None], after, state)
-        rows.append((state, *more))
-    states, *others = zip(*rows, strict=True)
-    return [torch.stack(states, dim=1) if keep else state, *(torch.stack(parts, dim=1) for parts in others)]
+        if moves is not None:
+            after = step(state, given)
+            state = after if moves else torch.where(mask[:, position, None], after, state)
+        states.append(state)
+    return torch.stack(states, dim=1)
 
 
 def _moves(mask: Tensor) -> list[bool | None]:
