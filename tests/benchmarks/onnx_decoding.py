@@ -17,7 +17,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from rnn_hub.cli.evaluate import read_recipe
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
 from rnn_hub.onnx.export import export
-from rnn_hub.onnx.models import load_onnx
+from rnn_hub.onnx.loading import load_onnx
 from rnn_hub.tasks import load_task
 from rnn_hub.tasks.sections import build_section
 
