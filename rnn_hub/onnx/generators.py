@@ -125,10 +125,6 @@ class OnnxForConditionalGeneration(OnnxModel, RnnForConditionalGeneration):
         outputs, state = self._advance(tokens, memory, state)
         return outputs["logits"], state
 
-    def _decoder(self, rows: int, steps: int) -> OnnxForConditionalGeneration:
-        """The graph is as fast as it is."""
-        return self
-
     def _advance(
         self, tokens: Tensor, memory: Memory | None, state: DecoderState
     ) -> tuple[dict[str, Tensor], DecoderState]:

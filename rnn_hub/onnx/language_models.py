@@ -54,10 +54,6 @@ class OnnxForCausalLM(OnnxModel, RnnForCausalLM):
         logits, state = self._read(tokens[:, None], torch.ones_like(tokens)[:, None], state)
         return logits[:, 0], state
 
-    def _decoder(self, rows: int, steps: int) -> OnnxForCausalLM:
-        """The graph is as fast as it is."""
-        return self
-
     def _start(
         self, input_ids: Tensor, state: StackState | None, ids: Tensor | None, vector: Tensor | None
     ) -> StackState:
