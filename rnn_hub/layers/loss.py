@@ -1,5 +1,7 @@
 """The output layer and its cross entropy as one function, on real tokens only and without a matrix of all logits."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,6 +33,30 @@ def linear_cross_entropy(
     real = labels != IGNORED
     bias = weight.new_zeros(weight.shape[0]) if bias is None else bias
     return _LinearCrossEntropy.apply(hidden[real], weight, bias, labels[real], label_smoothing)
+
+
+def sampled_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, num_samples: int
+) -> Tensor:
+    """An estimate of `linear_cross_entropy` from the classes of the labels and some others (Bengio & Senécal 2003).
+
+    The classes that occur among the labels count once, `num_samples` of the others, drawn evenly without replacement,
+    stand for all the rest: the normalizer's expectation is exact, and its variance small, since the frequent classes
+    are among the labels. With as many samples as there are classes the value is exact.
+
+    Args:
+        hidden, weight, bias, labels: as in `linear_cross_entropy`.
+        num_samples: so many classes besides those of the labels.
+    """
+    real = labels != IGNORED
+    found, targets = labels[real].unique(return_inverse=True)
+    others = torch.ones(len(weight), dtype=torch.bool, device=weight.device).index_fill(0, found, False).nonzero()[:, 0]
+    drawn = others[torch.randperm(len(others), device=others.device)[:num_samples]]
+    classes = torch.cat([found, drawn])
+    stands_for = weight.new_zeros(len(classes))
+    stands_for[len(found) :] = math.log(len(others) / max(len(drawn), 1) or 1)
+    bias = stands_for if bias is None else bias[classes] + stands_for
+    return linear_cross_entropy(hidden[real], weight[classes], bias, targets)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

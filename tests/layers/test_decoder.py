@@ -8,7 +8,7 @@ from rnn_hub.cells import Cell, fused
 from rnn_hub.layers.bridge import Bridge
 from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.embedding import ScaledEmbedding
-from rnn_hub.layers.loss import linear_cross_entropy
+from rnn_hub.layers.loss import linear_cross_entropy, sampled_cross_entropy
 from rnn_hub.layers.stack import RnnStack
 
 VARIANTS = {
@@ -77,6 +77,26 @@ def test_the_output_layers_loss_equals_cross_entropy_forward_and_backward(dtype:
     inputs = (hidden, weight, bias)
     close = {"atol": 1e-10, "rtol": 1e-8} if dtype == torch.float64 else {"atol": 1e-4, "rtol": 1e-4}
     torch.testing.assert_close(torch.autograd.grad(3 * ours, inputs), torch.autograd.grad(3 * theirs, inputs), **close)
+
+
+def test_a_sampled_loss_is_exact_with_all_classes_and_its_normalizer_right_on_average_with_a_few() -> None:
+    hidden, weight, bias = torch.randn(2, 5, 8), torch.randn(40, 8, requires_grad=True), torch.randn(40)
+    labels = torch.randint(0, 40, (2, 5))
+    labels[0, :2] = -100
+    exact = linear_cross_entropy(hidden, weight, bias, labels)
+    everything = sampled_cross_entropy(hidden, weight, bias, labels, 40)
+    torch.testing.assert_close(everything, exact)
+    torch.testing.assert_close(torch.autograd.grad(everything, weight), torch.autograd.grad(exact, weight))
+
+    def normalizer(num_samples: int) -> torch.Tensor:
+        one = torch.where(torch.arange(10).view(2, 5) == 7, labels, -100)
+        loss = sampled_cross_entropy(hidden, weight, bias, one, num_samples)
+        return (loss + F.linear(hidden, weight, bias)[1, 2, labels[1, 2]]).exp().detach()
+
+    estimates = torch.stack([normalizer(10) for _ in range(1000)])
+    assert estimates.std() > 0
+    assert (estimates.mean() - normalizer(40)).abs() < 4 * estimates.std() / 1000**0.5
+    assert sampled_cross_entropy(hidden, weight, bias, torch.full((2, 5), -100), 10) == 0
 
 
 def test_the_loss_of_no_token_is_zero() -> None:

@@ -50,6 +50,13 @@ def test_a_window_after_another_continues_it_and_trains_only_itself(tokens: Tens
     losses[0].backward()  # not through the second window's graph
 
 
+def test_the_softmax_over_some_of_the_words_is_for_training_only(tokens: Tensor) -> None:
+    plain, model = build(), build(softmax_samples=2)
+    torch.testing.assert_close(model(tokens, labels=tokens).loss, plain(tokens, labels=tokens).loss)
+    losses = {model.train()(tokens, labels=tokens).loss.item() for _ in range(5)}
+    assert len(losses) > 1
+
+
 def test_activation_regularization_is_that_of_the_paper(tokens: Tensor) -> None:
     plain, model = build().train(), build(activation_regularization=2, temporal_activation_regularization=0.5).train()
     kept = []
@@ -155,6 +162,7 @@ def test_what_a_model_cannot_take_is_told(tokens: Tensor, options: dict, given: 
         ({"condition_sizes": [0]}, "no value"),
         ({"num_layers": 1}, "hidden_size equal embedding_size"),
         ({"activation_regularization": -1}, "must not be negative"),
+        ({"softmax_samples": -1}, "softmax_samples must not be negative, got -1"),
         ({"output_dropout": 1.0}, r"output_dropout must be in \[0, 1\)"),
     ],
 )

@@ -16,7 +16,7 @@ from rnn_hub.layers.bridge import Bridge
 from rnn_hub.layers.condition import Condition
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.layers.embedding import ScaledEmbedding
-from rnn_hub.layers.loss import IGNORED, linear_cross_entropy
+from rnn_hub.layers.loss import IGNORED, linear_cross_entropy, sampled_cross_entropy
 from rnn_hub.layers.stack import RnnStack, StackState
 from rnn_hub.modeling_utils import RnnPreTrainedModel
 from rnn_hub.models.causal_lm.configuration_causal_lm import RnnCausalLMConfig
@@ -166,7 +166,11 @@ class RnnForCausalLM(RnnPreTrainedModel, RnnGenerationMixin):
 
     def _loss(self, hidden: Tensor, raw: Tensor, targets: Tensor, items: Tensor | int | None) -> Tensor:
         """Cross entropy and, in training, AR and TAR (Merity et al. 2017, section 4.6), divided by the tokens."""
-        loss = linear_cross_entropy(hidden, self.lm_head.weight, self.lm_head.bias, targets)
+        head, samples = self.lm_head, self.config.softmax_samples
+        if self.training and samples:
+            loss = sampled_cross_entropy(hidden, head.weight, head.bias, targets, samples)
+        else:
+            loss = linear_cross_entropy(hidden, head.weight, head.bias, targets)
         real = targets != IGNORED
         if self.training and self.config.activation_regularization:
             loss = loss + self.config.activation_regularization * hidden[real].float().square().mean(dim=-1).sum()
