@@ -141,7 +141,7 @@ def _pays_to_pack(kernel: str, weights: Mapping[str, Tensor], x: Tensor, state: 
 
 def _multiplies_in_bfloat16() -> bool:
     """Whether `torch.set_float32_matmul_precision` allows it and the CPU has the units for it (AMX)."""
-    return torch.backends.mkldnn.matmul.fp32_precision == "bf16" and torch.cpu._is_amx_tile_supported()
+    return torch.backends.mkldnn.matmul.fp32_precision == "bf16" and torch.cpu.get_capabilities().get("amx_bf16", False)
 
 
 def _check(weights: Mapping[str, Tensor], x: Tensor, state: "State") -> None:

@@ -318,7 +318,7 @@ def test_wide_lstms_are_packed_where_products_may_be_in_bfloat16(
         x = torch.zeros(batch, 10, 2, requires_grad=True)
         return fused._pays_to_pack("lstm", weights, x, kind(weights, units).init_state(batch, x), None)
 
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_units)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_units})
     assert not packs(512, 16)
     with float32_matmul_precision("medium"):
         assert packs(512, 16) == packs(256, 32) == has_units
