@@ -19,11 +19,6 @@ _WHOLE = "leave it out: each process then keeps a whole copy of the model, and t
 _REFUSED = {
     "fsdp": ("ACCELERATE_USE_FSDP", f"shares out weights that one GPU cannot hold, and these models fit; {_WHOLE}"),
     "deepspeed": ("ACCELERATE_USE_DEEPSPEED", f"shares out what one GPU cannot hold, and these models fit; {_WHOLE}"),
-    "torch_compile": (
-        "ACCELERATE_DYNAMO_BACKEND",
-        "would compile the loop over time anew for each length of a batch, minutes each; leave it out: the kernels of "
-        "cells are fused already",
-    ),
     "bf16_full_eval": (None, "is not used: evaluations keep float32 weights"),
     "fp16_full_eval": (None, "is not used: evaluations keep float32 weights"),
 }
@@ -109,7 +104,7 @@ class TrainingArguments(Seq2SeqTrainingArguments):
         """Raise an error for what these trainings cannot do, also where `accelerate launch` asks for it."""
         for name, (variable, reason) in _REFUSED.items():
             launched = variable and os.environ.get(variable, "no").lower() not in ("", "0", "no", "false")
-            if launched or any(getattr(self, key, None) for key in (name, f"{name}_backend", f"{name}_mode")):
+            if launched or getattr(self, name, None):
                 asked = f"{name}, for which accelerate launch asks," if launched else f"training.{name}"
                 raise RnnHubError(f"{asked} {reason}")
         if self.push_to_hub and self.hub_model_id is None:

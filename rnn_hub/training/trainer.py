@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from accelerate.utils import DynamoBackend
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from transformers import (
@@ -24,8 +27,12 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from rnn_hub.data.row_stream import RowStream
 from rnn_hub.data.streams import TokenStreams
+from rnn_hub.errors import RnnHubError
 from rnn_hub.hub.push import check_name, hub_errors, push_model
+from rnn_hub.layers.crf import LinearChainCrf
+from rnn_hub.layers.decoder import AttentionDecoder
 from rnn_hub.layers.loss import IGNORED
+from rnn_hub.layers.stack import RnnStack
 from rnn_hub.training.arguments import TrainingArguments
 from rnn_hub.training.carried import CarriedState
 from rnn_hub.training.checkpoints import remove_old, seal
@@ -35,6 +42,8 @@ from rnn_hub.training.progress import Progress
 from rnn_hub.training.updates import save_updates
 
 STREAM_FILE = "stream.json"
+LOOPS = {RnnStack: "forward", AttentionDecoder: "forward", LinearChainCrf: "log_likelihood"}
+"""What loops over time in training, and in which method."""
 
 
 class RnnTrainer(Seq2SeqTrainer):
@@ -90,6 +99,9 @@ class RnnTrainer(Seq2SeqTrainer):
         )
         for shown in (ProgressCallback, PrinterCallback):
             self.remove_callback(shown)
+        backend = self.accelerator.state.dynamo_plugin.backend
+        if backend != DynamoBackend.NO:
+            _prepare_to_compile(self.model, backend)
         self.progress = Progress()
         self.add_callback(self.progress)
         self.ema = None
@@ -252,6 +264,24 @@ class RnnTrainer(Seq2SeqTrainer):
 def real_labels(inputs: dict[str, Any]) -> bool:
     """Whether a batch of a stream counts: one that only fills up has all labels ignored, of whatever kind they are."""
     return bool((inputs["labels"] != IGNORED).any())
+
+
+def _prepare_to_compile(model: nn.Module, backend: DynamoBackend) -> None:
+    """Let `torch.compile` leave alone what loops over time: it would unroll the loop and compile each length anew.
+
+    Raises:
+        RnnHubError: the backend writes C++, and there is no compiler for it.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if backend == DynamoBackend.INDUCTOR and shutil.which(compiler) is None:
+        raise RnnHubError(
+            f"torch_compile needs a C++ compiler, and there is no {compiler}: install one (apt-get install g++), "
+            "name it in the variable CXX, or leave torch_compile out"
+        )
+    for module in model.modules():
+        for kind, name in LOOPS.items():
+            if isinstance(module, kind):
+                setattr(module, name, torch.compiler.disable(getattr(module, name)))
 
 
 @torch.no_grad()

@@ -17,8 +17,6 @@ def arguments(tmp_path: Path, **values: object):
     [
         ({"fsdp": True}, "training.fsdp shares out weights that one GPU cannot hold, .*leave it out"),
         ({"deepspeed": {"zero_optimization": {"stage": 3}}}, "training.deepspeed shares out .*leave it out"),
-        ({"torch_compile": True}, "training.torch_compile would compile the loop over time anew .*leave it out"),
-        ({"torch_compile_mode": "max-autotune"}, "training.torch_compile would compile"),
         ({"bf16_full_eval": True}, "training.bf16_full_eval is not used: evaluations keep float32 weights"),
         ({"fp16": True}, "training.fp16 needs a GPU: on a CPU set training.bf16"),
         ({"fp16": True, "bf16": True}, "training: At most one of fp16 and bf16"),
@@ -37,7 +35,6 @@ def test_what_does_not_fit_is_refused(tmp_path, values, message) -> None:
     [
         ("ACCELERATE_USE_FSDP", "true", "^fsdp, for which accelerate launch asks, shares out"),
         ("ACCELERATE_USE_DEEPSPEED", "true", "^deepspeed, for which accelerate launch asks, shares out"),
-        ("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR", "^torch_compile, for which accelerate launch asks, would compile"),
         ("ACCELERATE_MIXED_PRECISION", "fp16", "training.fp16 needs a GPU"),
     ],
 )

@@ -57,6 +57,30 @@ def test_products_have_the_precision_that_the_recipe_asks_for_in_training_only(c
         run(corpus, tmp_path / "other", matmul_precision="bf16")
 
 
+def test_a_compiled_training_ends_with_the_same_weights_and_compiles_no_loop(corpus, tmp_path, monkeypatch):
+    few = {"max_steps": 2, "eval_strategy": "no"}
+    run(corpus, tmp_path / "plain", **few)
+    compiled, whole = [], torch.compile
+
+    def compiler(graph, inputs):
+        compiled.append(len(graph.graph.nodes))
+        return graph
+
+    monkeypatch.setattr(torch, "compile", lambda model, **options: whole(model, backend=compiler))
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "EAGER")
+    run(corpus, tmp_path / "compiled", **few)
+    plain, ours = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", "compiled"))
+    torch.testing.assert_close(ours, plain)
+    assert 0 < sum(compiled) < 100
+
+
+def test_compiling_without_a_compiler_is_refused_before_work(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(RnnHubError, match="torch_compile needs a C.. compiler, and there is no no-such-compiler"):
+        run(corpus, tmp_path / "run", max_steps=1)
+
+
 def test_a_tiny_model_learns_and_leaves_a_complete_folder(corpus, tmp_path):
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
