@@ -50,6 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--runtime", help="torch, or onnx for a folder of rnn-hub export (default: what it holds)")
     command.add_argument("--output", help="write the predictions to this file, one a line")
     add_search_options(command)
+    cache = command.add_argument_group("language models", "a neural cache, where one of these is given")
+    cache.add_argument("--cache-size", type=int, help="how many of the last words it holds (default: 2000)")
+    cache.add_argument("--cache-theta", type=float, help="how sharply it looks for like places (default: 0.3)")
+    cache.add_argument("--cache-weight", type=float, help="its part of the distribution (default: 0.1)")
     command.add_argument("--record", action="store_true", help="add the figures to the model folder's results and card")
     command.set_defaults(run="evaluate:evaluate")
 

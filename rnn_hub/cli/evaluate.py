@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from rnn_hub.errors import RnnHubError
 
 GENERATION = ("num_beams", "length_penalty", "max_new_tokens")
 SEARCH = ("num_beams", "language_model", "lm_weight", "token_bonus", "word_list")
-"""Options of models that generate text, and of those that recognize speech."""
+CACHE = ("cache_size", "cache_theta", "cache_weight")
+"""Options of models that generate text, of those that recognize speech, and of language models that are measured."""
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -38,7 +40,7 @@ def evaluate(options: argparse.Namespace) -> None:
         model.to(options.device)
     if options.int8:
         decode_in_int8(model)
-    search = generation_options(options, model)
+    search = generation_options(options, model, task.evaluation_options)
     started = time.perf_counter()
     predictions = task.predict(
         model,
@@ -61,7 +63,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "metrics": scores.values,
         "signature": scores.signature,
     }
-    if hasattr(model, "search_options") and (name := search_name(search)):
+    if (task.evaluation_options or hasattr(model, "search_options")) and (name := search_name(search)):
         result["search"] = name
     if options.record:
         record(Path(options.model), recipe, result)
@@ -105,24 +107,25 @@ def decode_in_int8(model: Any) -> None:
     model.decode_in_int8()
 
 
-def generation_options(options: argparse.Namespace, model: Any) -> dict[str, Any]:
+def generation_options(options: argparse.Namespace, model: Any, known: Sequence[str] = ()) -> dict[str, Any]:
     """The options of generation that were given, which a model that does not generate refuses.
 
-    The rest comes from the model's generation config.
+    The rest comes from the model's generation config. Where options are `known`, there are no others.
     """
-    names = dict.fromkeys((*GENERATION, *SEARCH))
+    names = dict.fromkeys((*GENERATION, *SEARCH, *CACHE))
     given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
-    known = getattr(model, "search_options", GENERATION if model.can_generate() else ())
+    known = known or getattr(model, "search_options", GENERATION if model.can_generate() else ())
     for name in given:
         if name not in known:
-            kind = "recognize speech" if name in SEARCH and name not in GENERATION else "generate text"
+            kinds = ((GENERATION, "generate text"), (SEARCH, "recognize speech"), (CACHE, "are language models"))
+            kind = next(kind for names, kind in kinds if name in names)
             raise RnnHubError(f"--{name.replace('_', '-')} is for models that {kind}: leave it out")
     return given
 
 
 def search_name(given: dict[str, Any]) -> str | None:
-    """The options of a search for speech, as a card tells them; None where there are none."""
-    if not given.keys() & set(SEARCH):
+    """The options of a search for speech or of a neural cache, as a card tells them; None where there are none."""
+    if not given.keys() & {*SEARCH, *CACHE}:
         return None
     values = {name: Path(value).name if isinstance(value, str) else value for name, value in given.items()}
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())

@@ -70,6 +70,7 @@ class Task(ABC):
         usage: how a model is used, in Markdown for its card; `{name}` is the model, `{example}` a sentence.
         pipeline_tag: the Hub's name of the task, where it is not `name`.
         unit: what the training data are counted in.
+        evaluation_options: what `predict` takes besides the options of the model's generation or instead of them.
         failures: what the model does wrong on other data than it knows, for its card.
     """
 
@@ -89,6 +90,7 @@ class Task(ABC):
     usage: ClassVar[str]
     pipeline_tag: ClassVar[str | None] = None
     unit: ClassVar[str] = "examples"
+    evaluation_options: ClassVar[tuple[str, ...]] = ()
     failures: ClassVar[str] = "its output is fluent more often than right"
 
     def load(self, dataset: DatasetSection, split: str, **kwargs: Any) -> Dataset:

@@ -75,6 +75,7 @@ class ConditionalTextTask(LanguageModelingTask):
     """The next token of a text, from those before it and from the text's label."""
 
     name = "conditional-text-generation"
+    evaluation_options = ()
     columns = ("text", "label")
     streams = True
     dataset_section: ClassVar[type] = ConditionalTexts

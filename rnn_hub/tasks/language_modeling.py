@@ -17,6 +17,7 @@ import rnn_hub.models.causal_lm  # noqa: F401  (registers the model with the Aut
 from rnn_hub.cache import RnnCache
 from rnn_hub.data.streams import TokenStreams, collate_windows, join_texts
 from rnn_hub.data.tokenization import train_tokenizer
+from rnn_hub.generation.neural_cache import NeuralCache
 from rnn_hub.metrics import compute_metrics
 from rnn_hub.tasks.auto_model import column_texts
 from rnn_hub.tasks.base import DatasetSection, Scores
@@ -67,6 +68,7 @@ class LanguageModelingTask(GenerationTask):
     rows_are_independent = False
     pipeline_tag = "text-generation"
     unit = "tokens"
+    evaluation_options = ("cache_size", "cache_theta", "cache_weight")
     usage = """```python
 import rnn_hub
 from transformers import pipeline
@@ -116,16 +118,19 @@ or from the command line: `rnn-hub predict {name} "The"`."""
         inputs: Sequence[str],
         batch_size: int = 64,
         progress: bool = False,
-        **generation: Any,
+        **options: Any,
     ) -> list[list[float]]:
         """For each text the negative log-likelihood, in nats, of each of its tokens.
 
         The texts are read as one, the state carried over all of them: with `batch_size=1` exactly so; else in as many
-        streams at once, each of which first reads the `CONTEXT` tokens before its own.
+        streams at once, each of which first reads the `CONTEXT` tokens before its own. With
+        `cache_size`, `cache_theta` or `cache_weight` a `NeuralCache` helps, with what the stream itself has read.
         """
         tokens, counts = join_texts(processor, inputs)
-        values = _score_tokens(model, tokens, max(1, min(batch_size, len(tokens) // CONTEXT)), progress)
-        return [part.tolist() for part in values.split(counts)]
+        given = {name.removeprefix("cache_"): options[name] for name in self.evaluation_options if name in options}
+        cache = NeuralCache(**given) if given else None
+        streams = max(1, min(batch_size, len(tokens) // CONTEXT))
+        return [part.tolist() for part in _score_tokens(model, tokens, streams, cache, progress).split(counts)]
 
     def score(self, predictions: Sequence[Sequence[float]], references: Sequence[str], dataset: TextDataset) -> Scores:
         """Nats a token, and perplexity."""
@@ -133,7 +138,9 @@ or from the command line: `rnn-hub predict {name} "The"`."""
         return Scores(values, signature)
 
 
-def _score_tokens(model: PreTrainedModel, tokens: Tensor, streams: int, progress: bool) -> Tensor:
+def _score_tokens(
+    model: PreTrainedModel, tokens: Tensor, streams: int, neural_cache: NeuralCache | None, progress: bool
+) -> Tensor:
     """-log p of the tokens (N,) but the first, each given all before it: (N - 1,)."""
     predicted = len(tokens) - 1
     length, context = -(-predicted // streams), CONTEXT if streams > 1 else 0
@@ -143,11 +150,16 @@ def _score_tokens(model: PreTrainedModel, tokens: Tensor, streams: int, progress
     steps, cache, values = max(16, 2048 // streams), RnnCache(), []
     windows = list(zip(places.split(steps, dim=1), real.split(steps, dim=1), strict=True))
     for place, mask in tqdm(windows, desc="reading", unit="window", disable=not progress):
-        logits = model(
+        targets, mask = tokens[place + 1].to(model.device), mask.to(model.device)
+        found = model(
             input_ids=tokens[place].to(model.device),
-            attention_mask=mask.to(model.device),
+            attention_mask=mask,
             past_key_values=cache,
             use_cache=True,
-        ).logits
-        values.append(F.cross_entropy(logits.mT.float(), tokens[place + 1].to(model.device), reduction="none").cpu())
+            output_hidden_states=neural_cache is not None,
+        )
+        scores = -F.cross_entropy(found.logits.mT.float(), targets, reduction="none")
+        if neural_cache is not None:
+            scores = neural_cache.mix(found.hidden_states[-1], scores, targets, mask)
+        values.append(-scores.cpu())
     return torch.cat(values, dim=1)[:, context:].flatten()[:predicted].double()

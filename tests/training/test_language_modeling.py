@@ -47,6 +47,22 @@ def test_the_measured_figure_is_that_of_the_text_read_at_once(folder, corpus, ca
         assert one == pytest.approx(other, abs=1e-3)
 
 
+def test_a_neural_cache_has_its_say_in_what_is_measured(folder, corpus, capsys) -> None:
+    command = ["evaluate", str(folder), "--dataset", str(corpus), "--split", "validation"]
+
+    def figures(*options: str) -> dict:
+        assert main([*command, *options]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    plain, helped = figures(), figures("--cache-size", "50", "--cache-weight", "0.2")
+    assert plain["metrics"]["nll"] != helped["metrics"]["nll"]
+    assert helped["search"] == "cache size 50, cache weight 0.2"
+    assert figures("--cache-size", "50", "--cache-weight", "0")["metrics"] == pytest.approx(plain["metrics"])
+    for options in (["--cache-theta", "-1"], ["--cache-size", "0"], ["--num-beams", "3"]):
+        assert main([*command, *options]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_a_run_continued_inside_an_epoch_ends_with_the_same_weights(folder, corpus, tmp_path) -> None:
     resumed = tmp_path / "resumed"
     shutil.copytree(folder, resumed)

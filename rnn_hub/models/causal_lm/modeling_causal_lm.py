@@ -82,6 +82,7 @@ class RnnForCausalLM(RnnPreTrainedModel, RnnGenerationMixin):
         condition_ids: Tensor | None = None,
         condition_vector: Tensor | None = None,
         shift_labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Reads tokens.
@@ -99,6 +100,7 @@ class RnnForCausalLM(RnnPreTrainedModel, RnnGenerationMixin):
             condition_ids: (B, labels), -1 for none; condition_vector: (B, condition_vector_size). With a state from
                 before they change what enters each step, and without them that stays.
             shift_labels: (B, T), instead of labels: the token that follows each token, -100 where ignored.
+            output_hidden_states: whether to return, as the one `hidden_states`, what the output layer reads, (B, T, D).
 
         Raises:
             ValueError: not exactly one kind of input, a condition that the model does not have, a foreign cache.
@@ -128,6 +130,7 @@ class RnnForCausalLM(RnnPreTrainedModel, RnnGenerationMixin):
             loss=loss,
             logits=None if loss is not None and self.training else self.lm_head(hidden[:, kept]),
             past_key_values=past_key_values,
+            hidden_states=(hidden,) if output_hidden_states else None,
         )
 
     def _embed(self, input_ids: Tensor) -> Tensor:
