@@ -31,9 +31,11 @@ class TextToTextPipeline(SearchPipeline):
 
     auto_model_class = AutoModelForSeq2SeqLM
     result: ClassVar[str]
+    _cut = False
 
     def check_inputs(self, inputs: str | Sequence[str]) -> list[str]:
         """A text or a list of texts."""
+        self._cut = False
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         for text in texts:
             if not isinstance(text, str):
@@ -51,7 +53,10 @@ class TextToTextPipeline(SearchPipeline):
         limit = self.tokenizer.model_max_length
         ids = self.tokenizer(text.strip(), truncation=False, verbose=False).input_ids
         if len(ids) > limit:
-            logger.warning("the text has %d subwords and is cut to the model's limit of %d", len(ids), limit)
+            if not self._cut:
+                told = "a text of %d subwords is cut to the model's limit of %d; further cuts are not reported"
+                logger.warning(told, len(ids), limit)
+            self._cut = True
             ids = ids[: limit - 1] + ids[-1:]
         input_ids = torch.tensor([ids])
         return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}

@@ -75,6 +75,9 @@ def test_ten_thousand_words_are_cut_with_a_warning_that_names_the_limit(pipe, ca
         (record,) = pipe("dog " * 10_000, max_new_tokens=5)
     assert isinstance(record["translation_text"], str)
     assert "limit of 32" in caplog.text
+    caplog.clear()
+    pipe(["red dog " * 100, "big cat " * 200])
+    assert len(caplog.records) == 1 and "401 subwords" in caplog.text  # the longest
 
 
 @pytest.mark.parametrize("text", ["🐕🦺 läuft 🙂", "</s> <pad>", "漢字かな", "a\u0000b"])
