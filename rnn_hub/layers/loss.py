@@ -1,4 +1,4 @@
-"""The output layer and its cross entropy as one function, on real tokens only and without a matrix of all logits."""
+"""Losses: the output layer and its cross entropy as one function, without a matrix of all logits; CTC."""
 
 import math
 
@@ -57,6 +57,27 @@ def sampled_cross_entropy(
     stands_for[len(found) :] = math.log(len(others) / max(len(drawn), 1) or 1)
     bias = stands_for if bias is None else bias[classes] + stands_for
     return linear_cross_entropy(hidden[real], weight[classes], bias, targets)
+
+
+def ctc_loss(log_probabilities: Tensor, mask: Tensor, labels: Tensor, blank: int) -> Tensor:
+    """The summed negative log-likelihood of texts, each summed over its alignments (Graves et al. 2006).
+
+    Args:
+        log_probabilities: (B, T, V), of each step.
+        mask: (B, T), 1 at real steps, which stand first.
+        labels: (B, L), -100 where ignored. A text that is too long for its steps counts 0.
+        blank: the token that means none.
+    """
+    real = labels != IGNORED
+    return F.ctc_loss(
+        log_probabilities.transpose(0, 1),
+        labels[real],
+        mask.sum(dim=1),
+        real.sum(dim=1),
+        blank=blank,
+        reduction="sum",
+        zero_infinity=True,
+    )
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

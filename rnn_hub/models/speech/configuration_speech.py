@@ -8,8 +8,8 @@ from rnn_hub.models.configuration_utils import RnnConfig
 
 
 @strict
-class RnnSpeechConfig(RnnConfig):
-    """What an `RnnForCTC` is made of, besides what `RnnConfig` tells.
+class SpeechEncoderConfig(RnnConfig):
+    """What a `SpeechEncoder` is made of, besides what `RnnConfig` tells and its `hidden_size` and `num_layers`.
 
     Args:
         input_size: features of a frame.
@@ -18,13 +18,8 @@ class RnnSpeechConfig(RnnConfig):
         conv_kernel_sizes, conv_strides: frames that each sees, and from one of its outputs to the next (default: 5 and
             2, twice). Empty lists for no convolution.
         pyramid_strides: after each of the first recurrent layers so many steps become one (Chan et al. 2016).
-        hidden_size: units of a layer and direction.
-        num_layers: recurrent layers.
-        vocab_size: characters, the blank included, whose number is `pad_token_id`.
         feature_dropout: on what the first recurrent layer reads; `dropout` is on all other layers' inputs.
     """
-
-    model_type = "rnn_hub_speech"
 
     input_size: int = 40
     hop_length: int = 160
@@ -32,13 +27,7 @@ class RnnSpeechConfig(RnnConfig):
     conv_kernel_sizes: list[int] | None = None
     conv_strides: list[int] | None = None
     pyramid_strides: list[int] | None = None
-    hidden_size: int = 256
-    num_layers: int = 3
-    vocab_size: int = 32
     feature_dropout: float | int = 0.0
-    pad_token_id: int | None = 0
-    bos_token_id: int | None = None
-    eos_token_id: int | None = None
 
     @property
     def convolutions(self) -> list[tuple[int, int]]:
@@ -57,8 +46,8 @@ class RnnSpeechConfig(RnnConfig):
         """Samples of a step of the output, by which transformers' pipeline tells times."""
         return self.hop_length * self.subsampling
 
-    def validate_speech(self) -> None:
-        """The parts must fit together."""
+    def validate_encoder(self) -> None:
+        """Windows and layers must fit together, and there must be a blank."""
         strides, kernels = self.conv_strides, self.conv_kernel_sizes
         if kernels is not None and len(kernels) != len(strides if strides is not None else [2, 2]):
             raise ValueError(f"conv_kernel_sizes {kernels} and conv_strides {strides} must be of the same length")
@@ -74,3 +63,23 @@ class RnnSpeechConfig(RnnConfig):
             raise ValueError(
                 f"pad_token_id, the blank, must be one of {self.vocab_size} tokens, got {self.pad_token_id}"
             )
+
+
+@strict
+class RnnSpeechConfig(SpeechEncoderConfig):
+    """What an `RnnForCTC` is made of, besides what `SpeechEncoderConfig` tells.
+
+    Args:
+        hidden_size: units of a layer and direction.
+        num_layers: recurrent layers.
+        vocab_size: characters, the blank included, whose number is `pad_token_id`.
+    """
+
+    model_type = "rnn_hub_speech"
+
+    hidden_size: int = 256
+    num_layers: int = 3
+    vocab_size: int = 32
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None

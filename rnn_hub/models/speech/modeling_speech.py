@@ -9,17 +9,17 @@ from transformers.modeling_outputs import CausalLMOutput
 from transformers.utils import can_return_tuple
 
 from rnn_hub.layers.dropout import SequenceDropout
-from rnn_hub.layers.loss import IGNORED
+from rnn_hub.layers.loss import IGNORED, ctc_loss
 from rnn_hub.layers.stack import RnnStack
 from rnn_hub.layers.time_windows import JoinedSteps, TimeConvolution, TimeWindows
 from rnn_hub.modeling_utils import RnnPreTrainedModel, refuse_empty_rows
-from rnn_hub.models.speech.configuration_speech import RnnSpeechConfig
+from rnn_hub.models.speech.configuration_speech import RnnSpeechConfig, SpeechEncoderConfig
 
 
 class SpeechEncoder(nn.Module):
     """Convolutions over time, then recurrent layers, maybe with fewer and fewer steps; `stages` one after the other."""
 
-    def __init__(self, config: RnnSpeechConfig):
+    def __init__(self, config: SpeechEncoderConfig):
         super().__init__()
         size, self.stages = config.input_size, nn.ModuleList()
         for kernel, stride in config.convolutions:
@@ -89,35 +89,33 @@ class RnnForCTC(RnnPreTrainedModel):
         Raises:
             ValueError: a recording without a frame, or padded on the left.
         """
-        given = input_features.new_ones(input_features.shape[:2]) if attention_mask is None else attention_mask
-        given = given.bool()
-        refuse_empty_rows(given)
-        refuse_left_padding(given)
-        states, mask = self.encoder(input_features, given)
-        logits = self.log_probabilities(states)
-        loss = None
+        states, mask = self.encoder(input_features, real_frames(input_features, attention_mask))
+        logits, loss = self.log_probabilities(states), None
         if labels is not None:
-            loss = self._loss(logits, mask, labels, num_items_in_batch)
-        blank = F.one_hot(torch.tensor(self.config.pad_token_id, device=logits.device), self.config.vocab_size)
-        certain = (blank.to(logits.dtype) - 1) * -torch.finfo(torch.float16).min
-        return CausalLMOutput(loss=loss, logits=torch.where(mask[..., None], logits, certain))
+            loss = ctc_loss(logits, mask, labels, self.config.pad_token_id)
+            items = (labels != IGNORED).sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
+            loss = loss / items
+        return CausalLMOutput(loss=loss, logits=blank_padding(logits, mask, self.config.pad_token_id))
 
     def log_probabilities(self, states: Tensor) -> Tensor:
         """Of each character, given the encoder's states (B, T, D): (B, T, V)."""
         return F.log_softmax(self.lm_head(states).float(), dim=-1)
 
-    def _loss(self, logits: Tensor, mask: Tensor, labels: Tensor, items: Tensor | int | None) -> Tensor:
-        real = labels != IGNORED
-        loss = F.ctc_loss(
-            logits.transpose(0, 1),
-            labels[real],
-            mask.sum(dim=1),
-            real.sum(dim=1),
-            blank=self.config.pad_token_id,
-            reduction="sum",
-            zero_infinity=True,
-        )
-        return loss / (real.sum().clamp(min=1) if items is None else items)
+
+def real_frames(input_features: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """The mask (B, T) of features (B, T, D), as booleans; a `ValueError` for a recording without any, or misplaced."""
+    mask = input_features.new_ones(input_features.shape[:2]) if attention_mask is None else attention_mask
+    mask = mask.bool()
+    refuse_empty_rows(mask)
+    refuse_left_padding(mask)
+    return mask
+
+
+def blank_padding(log_probabilities: Tensor, mask: Tensor, blank: int) -> Tensor:
+    """Log-probabilities (B, T, V) by which padding, where the mask (B, T) is 0, is certainly blank."""
+    certain = F.one_hot(torch.tensor(blank, device=mask.device), log_probabilities.shape[-1])
+    certain = (certain.to(log_probabilities.dtype) - 1) * -torch.finfo(torch.float16).min
+    return torch.where(mask[..., None], log_probabilities, certain)
 
 
 def refuse_left_padding(mask: Tensor | None) -> None:
