@@ -103,6 +103,13 @@ FAMILIES = (
         "rnn_hub.models.speech.processing_speech:RnnSpeechProcessor",
         feature_extractor="rnn_hub.models.speech.feature_extraction_speech:RnnSpeechFeatureExtractor",
     ),
+    ModelFamily(
+        "rnn_hub_speech_seq2seq",
+        "rnn_hub.models.speech_seq2seq.configuration_speech_seq2seq:RnnSpeechSeq2SeqConfig",
+        {"AutoModelForSpeechSeq2Seq": "rnn_hub.models.speech_seq2seq.modeling_speech_seq2seq:RnnForSpeechSeq2Seq"},
+        "rnn_hub.models.speech.processing_speech:RnnSpeechProcessor",
+        feature_extractor="rnn_hub.models.speech.feature_extraction_speech:RnnSpeechFeatureExtractor",
+    ),
 )
 
 
@@ -131,9 +138,13 @@ def register_configs() -> None:
 
 def register_models() -> None:
     """Adds our models to their Auto classes."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES as WRITERS
+
     for family in FAMILIES:
         for auto_class, model in family.models.items():
             load(f"transformers:{auto_class}").register(load(family.config), load(model))
+            if auto_class == "AutoModelForSpeechSeq2Seq":  # by these names the pipeline knows what generates
+                WRITERS[family.model_type] = load(model).__name__
 
 
 def register_video_processors() -> None:

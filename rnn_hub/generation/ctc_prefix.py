@@ -1,7 +1,8 @@
 """Joint decoding: what a CTC head says of a text that goes on in any way, beside what attention says of its next token.
 
-Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech Recognition", one-pass joint decoding; the
-prefix probabilities are those of Graves 2008, section 7.5. All sums over steps are closed forms, without a loop over time.
+One-pass joint decoding of Watanabe et al. 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech Recognition";
+the prefix probabilities are those of Graves 2008, section 7.5. All sums over steps are closed forms: nothing loops over
+time.
 """
 
 from __future__ import annotations
@@ -116,11 +117,11 @@ class CtcPrefixProcessor(LogitsProcessor):
     Args:
         scorer: of the recordings.
         weight: from 0 to 1.
-        ignored: tokens of a prompt that are no text: the start, the padding.
+        silent: tokens that are no text, the start and the padding: a prompt may have them, and none is written.
     """
 
-    def __init__(self, scorer: CtcPrefixScorer, weight: float, ignored: tuple[int, ...] = ()):
-        self.scorer, self.weight, self.ignored = scorer, weight, ignored
+    def __init__(self, scorer: CtcPrefixScorer, weight: float, silent: tuple[int, ...] = ()):
+        self.scorer, self.weight, self.silent = scorer, weight, list(silent)
         self._texts: Tensor | None = None
         self._state: PrefixState | None = None
 
@@ -129,7 +130,9 @@ class CtcPrefixProcessor(LogitsProcessor):
         state = self._after(input_ids)
         self._texts, self._state = input_ids.clone(), state
         attention = scores.log_softmax(dim=-1)
-        joint = (1 - self.weight) * attention + self.weight * self.scorer.scores(state).to(scores.dtype)
+        heard = self.scorer.scores(state).to(scores.dtype)
+        heard[:, self.silent] = NEVER
+        joint = (1 - self.weight) * attention + self.weight * heard
         return torch.where(attention > -torch.inf, joint, -torch.inf)
 
     def _after(self, texts: Tensor) -> PrefixState:
@@ -140,8 +143,8 @@ class CtcPrefixProcessor(LogitsProcessor):
         else:
             state, new = self._state.select(parents), texts[:, -1:]
         for tokens in new.unbind(1):
-            ignored = torch.isin(tokens, tokens.new_tensor(self.ignored))
-            state = self.scorer.advance(state, tokens.masked_fill(ignored, self.scorer.blank))
+            silent = torch.isin(tokens, tokens.new_tensor(self.silent))
+            state = self.scorer.advance(state, tokens.masked_fill(silent, self.scorer.blank))
         return state
 
     def _parents(self, texts: Tensor) -> Tensor | None:

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from rnn_hub.generation.beam import NEVER
 from rnn_hub.generation.ctc_prefix import CtcPrefixProcessor, CtcPrefixScorer
 
-BLANK, END, SIZE = 0, 3, 4
-"""Tokens: the blank, 1 and 2 that are text, and the end."""
+BLANK, END, START, SIZE = 0, 3, 4, 5
+"""Tokens: the blank, 1 and 2 that are text, the end and the start."""
 
 
 def draw(steps: int, seed: int = 0) -> torch.Tensor:
-    """Log-probabilities (steps, 4), sharp ones; the end is never said by a step."""
+    """Log-probabilities (steps, 5), sharp ones; neither end nor start is ever said by a step."""
     logits = 3 * torch.randn(steps, SIZE, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    logits[:, END] = -torch.inf
+    logits[:, END:] = -torch.inf
     return logits.log_softmax(dim=-1)
 
 
@@ -98,28 +98,35 @@ def test_what_cannot_follow_is_never_chosen_and_no_score_is_strange() -> None:
 def test_a_processor_finds_its_texts_again_in_any_order() -> None:
     steps = torch.stack([draw(9), draw(9, seed=1)])
     scorer = CtcPrefixScorer(steps, BLANK, END)
-    kept = CtcPrefixProcessor(scorer, 0.4, ignored=(7,))
+    kept = CtcPrefixProcessor(scorer, 0.4, silent=(START,))
     calls = [
-        [[7], [7], [7], [7]],
-        [[7, 1], [7, 2], [7, 2], [7, 1]],
-        [[7, 2, 1], [7, 2, 2], [7, 1, 1], [7, 2, 1]],
-        [[7, 2, 2, 1], [7, 2, 2, 2], [7, 2, 1, 3], [7, 1, 1, 2]],
-        [[7, 1, 1, 1, 1], [7, 2, 2, 2, 1], [7, 2, 1, 3, 0], [7, 1, 1, 2, 1]],  # one that was never there
+        [[START], [START], [START], [START]],
+        [[START, 1], [START, 2], [START, 2], [START, 1]],
+        [[START, 2, 1], [START, 2, 2], [START, 1, 1], [START, 2, 1]],
+        [[START, 2, 2, 1], [START, 2, 2, 2], [START, 2, 1, 3], [START, 1, 1, 2]],
+        [
+            [START, 1, 1, 1, 1],
+            [START, 2, 2, 2, 1],
+            [START, 2, 1, 3, 0],
+            [START, 1, 1, 2, 1],
+        ],  # one that was never there
     ]
     torch.manual_seed(0)
     for given in calls:
         ids, logits = torch.tensor(given), torch.randn(4, SIZE, dtype=torch.float64)
-        expected = CtcPrefixProcessor(scorer, 0.4, ignored=(7,))(ids, logits)
+        expected = CtcPrefixProcessor(scorer, 0.4, silent=(START,))(ids, logits)
         torch.testing.assert_close(kept(ids, logits), expected)
         state = scorer.start(4)
         for column in ids[:, 1:].unbind(1):
             state = scorer.advance(state, column)
-        torch.testing.assert_close(expected, 0.6 * logits.log_softmax(-1) + 0.4 * scorer.scores(state))
+        heard = scorer.scores(state)
+        heard[:, START] = NEVER  # no text goes on with a start
+        torch.testing.assert_close(expected, 0.6 * logits.log_softmax(-1) + 0.4 * heard)
 
 
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 def test_what_is_forbidden_stays_forbidden(weight: float) -> None:
     processor = CtcPrefixProcessor(CtcPrefixScorer(draw(5)[None], BLANK, END), weight)
-    logits = torch.tensor([[0.0, -torch.inf, 1.0, 2.0]])
+    logits = torch.tensor([[0.0, -torch.inf, 1.0, 2.0, 0.0]])
     found = processor(torch.tensor([[END]]), logits)
     assert found[0, 1] == -torch.inf and not found.isnan().any()

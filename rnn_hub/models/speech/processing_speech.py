@@ -9,6 +9,7 @@ from typing import Any
 from transformers import BatchFeature, ProcessorMixin, Wav2Vec2CTCTokenizer
 
 from rnn_hub.data.audio import read_audio
+from rnn_hub.data.tokenization import SPECIAL_TOKENS, train_tokenizer
 
 
 class RnnSpeechProcessor(ProcessorMixin):
@@ -16,10 +17,11 @@ class RnnSpeechProcessor(ProcessorMixin):
 
     Args:
         feature_extractor: an `RnnSpeechFeatureExtractor`.
-        tokenizer: a `Wav2Vec2CTCTokenizer`, whose padding token is the blank.
+        tokenizer: a `Wav2Vec2CTCTokenizer`, whose padding token is the blank; of a model with a decoder one that ends
+            every text with a token of its own (`spelling_tokenizer`).
     """
 
-    needed_files = ("processor_config.json", "vocab.json")
+    needed_files = ("processor_config.json", "tokenizer_config.json")
 
     def __init__(self, feature_extractor: Any, tokenizer: Any):
         super().__init__(feature_extractor, tokenizer)
@@ -41,7 +43,9 @@ class RnnSpeechProcessor(ProcessorMixin):
         return read_audio(source, self.feature_extractor.sampling_rate)
 
     def decode(self, ids: Any, **kwargs: Any) -> str:
-        """The text of the likeliest token of each step."""
+        """The text of the likeliest token of each step, or of what a decoder wrote."""
+        if self.tokenizer.eos_token_id is not None:
+            kwargs.setdefault("skip_special_tokens", True)
         return self.tokenizer.decode(ids, **kwargs)
 
 
@@ -53,3 +57,9 @@ def character_tokenizer(texts: Iterable[str]) -> Wav2Vec2CTCTokenizer:
         path = Path(folder) / "vocab.json"
         path.write_text(json.dumps(vocabulary), encoding="utf-8")
         return Wav2Vec2CTCTokenizer(str(path), bos_token=None, eos_token=None)
+
+
+def spelling_tokenizer(texts: Iterable[str]) -> Any:
+    """The tokenizer of the characters of some texts with `<s>` and `</s>`, for a decoder; 0 is padding and blank."""
+    texts = list(texts)
+    return train_tokenizer(texts, len(SPECIAL_TOKENS) + len(set("".join(texts))), "char", model_max_length=None)
