@@ -28,6 +28,7 @@ class Part(NamedTuple):
 REFUSED = {
     "RnnForTreeClassification": "the shape of each tree decides which nodes are one step, and a graph has one order",
     "RnnForFrames": "its steps read sets of notes and are not written as a graph yet",
+    "RnnForSpeechSeq2Seq": "its encoder of frames is not written as a graph beside a decoder yet",
 }
 """Models without a form in ONNX, and why."""
 
@@ -40,10 +41,10 @@ def parts_of(model: nn.Module) -> dict[str, Part]:
     Raises:
         RnnHubError: a model that has no such form; the message says why.
     """
-    for kind in type(model).__mro__:
+    name = type(model).__name__
+    for kind in type(model).__mro__ if name not in REFUSED else ():
         if kind in PARTS:
             return PARTS[kind](model)
-    name = type(model).__name__
     reason = f" ({REFUSED[name]})" if name in REFUSED else ""
     raise RnnHubError(f"{name} has no form in ONNX{reason}; these have: {', '.join(map(_name, PARTS))}")
 

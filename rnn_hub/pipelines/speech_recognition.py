@@ -5,30 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoModelForCausalLM, AutoModelForCTC, Pipeline, PreTrainedModel
+from transformers import Pipeline, PreTrainedModel
 
 from rnn_hub.errors import RnnHubError
-from rnn_hub.generation.ctc import (
-    Hypothesis,
-    PrefixBeamSearch,
-    PrefixScorer,
-    SeveralScorers,
-    align,
-    greedy,
-)
-from rnn_hub.models.speech.language_model import LanguageModelScorer, word_list_scorer
+from rnn_hub.generation.ctc import Hypothesis, align, greedy
+from rnn_hub.models.speech.auto_speech import AutoModelForSpeech
 from rnn_hub.models.speech.processing_speech import RnnSpeechProcessor
 from rnn_hub.models.speech.streaming import SpeechStream
-from rnn_hub.pipelines.loading import load_pretrained
-
-BEAMS = 16
-"""Of a search with a language model or a list of words, unless another number is given."""
+from rnn_hub.pipelines.speech_search import LONGEST, Search, batches, longest, search_of
 
 
 @dataclass
@@ -52,54 +41,6 @@ class Transcript:
         return self.text
 
 
-@dataclass
-class Search:
-    """How a text is looked for.
-
-    Args:
-        num_beams: 1 takes the likeliest token of each step, more search for the likeliest text.
-        language_model: a folder or Hub name of a language model of characters, which then has a say.
-        lm_weight: its weight; token_bonus: added for each character.
-        word_list: the only words that may be recognized: a list, or a file with a word a line.
-    """
-
-    num_beams: int | None = None
-    language_model: str | None = None
-    lm_weight: float = 0.5
-    token_bonus: float = 0.0
-    word_list: Iterable[str] | str | None = None
-
-    def __post_init__(self) -> None:
-        if self.num_beams is not None and self.num_beams < 1:
-            raise RnnHubError(f"num_beams must be at least 1, not {self.num_beams}")
-
-    def beams(self) -> int:
-        """How many beams there are."""
-        given = BEAMS if self.language_model or self.word_list is not None else 1
-        return given if self.num_beams is None else self.num_beams
-
-    def scorer(self, tokenizer: Any) -> PrefixScorer | None:
-        """What has a say in the search, if anything."""
-        scorers: list[PrefixScorer] = []
-        if self.language_model is not None:
-            model, own = load_pretrained(AutoModelForCausalLM, self.language_model)
-            scorers.append(LanguageModelScorer(model, own, tokenizer, self.lm_weight, self.token_bonus))
-        if self.word_list is not None:
-            scorers.append(word_list_scorer(_words(self.word_list), tokenizer))
-        if scorers and self.beams() == 1:
-            raise RnnHubError("num_beams=1 looks at no language model and no list of words: leave it out")
-        return SeveralScorers(scorers) if scorers else None
-
-
-def _words(given: Iterable[str] | str) -> list[str]:
-    if not isinstance(given, str):
-        return list(given)
-    try:
-        return Path(given).read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RnnHubError(f"cannot read the list of words {given!r}: {error}") from error
-
-
 @torch.inference_mode()
 def recognize(
     model: PreTrainedModel,
@@ -111,38 +52,49 @@ def recognize(
     num_return_sequences: int = 1,
     return_words: bool = False,
 ) -> list[Transcript]:
-    """The texts of recordings, each samples (N,) or features (T, D) as the processor's extractor takes them."""
-    search = search or Search()
+    """The texts of recordings, each samples (N,) or features (T, D) as the processor's extractor takes them.
+
+    Raises:
+        RnnHubError: a recording that is too long for the model, options that it does not know, times that it cannot
+            tell.
+    """
     if batch_size < 1:
         raise RnnHubError(f"batch_size must be at least 1, not {batch_size}")
-    scorer, found = search.scorer(processor.tokenizer), []
-    extractor = processor.feature_extractor
+    if return_words and not getattr(model.config, "ctc_weight", 1):
+        raise RnnHubError("return_words: this model has no CTC head, so it knows no times: leave it out")
+    find = search_of(model, processor, search or Search(), num_return_sequences)
+    extractor, found = processor.feature_extractor, []
     step = model.config.inputs_to_logits_ratio / extractor.sampling_rate
-    for start in tqdm(range(0, len(inputs), batch_size), desc="listening", unit="batch", disable=not progress):
-        chunk, started = list(inputs[start : start + batch_size]), time.perf_counter()
-        batch = extractor(chunk).to(model.device)
-        logits = model(**batch).logits.cpu().numpy()
-        sizes = -(-batch["attention_mask"].sum(dim=1) // model.config.subsampling)
-        rows = [row[:size] for row, size in zip(logits, sizes.tolist(), strict=True)]
-        ranked = [find(row, model.config.pad_token_id, search.beams(), scorer) for row in rows]
+    seconds = [len(one) * _samples(extractor) / extractor.sampling_rate for one in inputs]
+    refuse_long(max(seconds, default=0.0), longest(model, processor))
+    for places in tqdm(list(batches(seconds, batch_size)), desc="listening", unit="batch", disable=not progress):
+        chunk, started = [inputs[place] for place in places], time.perf_counter()
+        if seconds[places[0]] > LONGEST:
+            heard = [find.in_pieces(chunk[0])]
+        else:
+            heard = find(extractor(chunk).to(model.device))
         spent = (time.perf_counter() - started) / len(chunk)
-        for one, row, texts in zip(chunk, rows, ranked, strict=True):
-            duration = len(one) * (extractor.hop_length if extractor.kind == "given" else 1) / extractor.sampling_rate
+        for place, (texts, steps) in zip(places, heard, strict=True):
             named = distinct(texts, processor, num_return_sequences)
-            transcript = Transcript(named[0]["text"], duration, spent, others=named)
+            transcript = Transcript(named[0]["text"], seconds[place], spent, others=named)
             if return_words:
-                transcript.words = find_words(row, texts[0].tokens, processor, step, search.beams() == 1)
+                transcript.words = find_words(steps, texts[0].tokens, processor, step, find.is_greedy)
             found.append(transcript)
     return found
 
 
-def find(log_probabilities: np.ndarray, blank: int, num_beams: int, scorer: PrefixScorer | None) -> list[Hypothesis]:
-    """The best texts of one recording's log-probabilities (T, V)."""
-    if num_beams == 1:
-        return [Hypothesis(tuple(greedy(log_probabilities, blank)[0]), float(log_probabilities.max(axis=-1).sum()))]
-    search = PrefixBeamSearch(blank, num_beams, scorer)
-    search.push(log_probabilities)
-    return search.best(num_beams)
+def _samples(extractor: Any) -> int:
+    """Samples of an element of a recording."""
+    return extractor.hop_length if extractor.kind == "given" else 1
+
+
+def refuse_long(seconds: float, most: float | None) -> None:
+    """A recording of more seconds than a model can hear at once is an ``RnnHubError`` that says what to do."""
+    if most is not None and seconds > most:
+        raise RnnHubError(
+            f"a recording lasts {seconds:.0f} seconds, and this model hears {most:.0f} at once: cut it where nobody "
+            "speaks, or take a model that reads forwards only and needs no utterance's mean"
+        )
 
 
 def distinct(texts: Sequence[Hypothesis], processor: RnnSpeechProcessor, count: int) -> list[dict[str, Any]]:
@@ -170,10 +122,10 @@ def find_words(
     Of a text that a greedy search found the likeliest alignment is known.
     """
     tokenizer, words, last = processor.tokenizer, [], None
-    blank = tokenizer.pad_token_id
+    blank, space = tokenizer.pad_token_id, word_delimiter(tokenizer)
     spans = greedy(log_probabilities, blank)[1] if is_greedy else align(log_probabilities, tokens, blank)
     for token, (begin, end) in zip(tokens, spans, strict=True):
-        if token == tokenizer.word_delimiter_token_id:
+        if token == space:
             last = None
             continue
         if last is None:
@@ -182,6 +134,11 @@ def find_words(
         last["word"] += tokenizer.convert_ids_to_tokens(token)
         last["end"] = round(end * step, 3)
     return words
+
+
+def word_delimiter(tokenizer: Any) -> int:
+    """The token between words."""
+    return tokenizer.convert_tokens_to_ids(getattr(tokenizer, "word_delimiter_token", " "))
 
 
 class SpeechPipeline(Pipeline):
@@ -193,12 +150,13 @@ class SpeechPipeline(Pipeline):
     Call arguments:
         return_words: add ``words``, each a ``word`` with the seconds of its ``start`` and ``end``.
         num_return_sequences: add ``others``, so many best texts with their ``score``.
-        num_beams, language_model, lm_weight, token_bonus, word_list: as `Search` says.
+        num_beams, language_model, lm_weight, token_bonus, word_list, ctc_decoding_weight, length_penalty,
+            max_new_tokens: as `Search` says, each for some models.
         batch_size: recordings that are heard at once.
         progress: show a progress bar on standard error.
     """
 
-    auto_model_class = AutoModelForCTC
+    auto_model_class = AutoModelForSpeech
     processor_class = RnnSpeechProcessor
     _load_processor = True
     _load_image_processor = _load_feature_extractor = _load_tokenizer = False
@@ -218,9 +176,8 @@ class SpeechPipeline(Pipeline):
             options = Search(**search)
         except TypeError as error:
             raise RnnHubError(f"speech-recognition: {str(error).partition(' ')[2]}") from error
-        if num_return_sequences > 1 and options.beams() == 1:
-            options.num_beams = max(BEAMS, 2 * num_return_sequences)
-        sounds = [self.processor.read(one) for one in (inputs if several else [inputs])]
+        most = longest(self.model, self.processor)
+        sounds = [self.processor.read(one, most) for one in (inputs if several else [inputs])]
         order = sorted(range(len(sounds)), key=lambda place: -len(sounds[place]))
         found = recognize(
             self.model,

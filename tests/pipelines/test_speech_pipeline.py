@@ -9,7 +9,7 @@ import torch
 import rnn_hub
 from rnn_hub.data.audio import read_audio
 from rnn_hub.errors import RnnHubError
-from tests.recordings import say, tone, write_audio
+from tests.recordings import TONES, say, tone, write_audio
 from tests.speech_models import learned, processor_kind, write_language_model
 
 pytest.importorskip("av")
@@ -106,6 +106,51 @@ def test_strange_recordings_are_heard_without_an_error(hear) -> None:
 def test_a_long_recording_is_heard_at_once(hear) -> None:
     sound = np.concatenate([say("d m s t", seed=number) for number in range(45)])  # one minute
     assert hear(sound)["text"] == " ".join(["d m s t"] * 45)
+
+
+def hour() -> np.ndarray:
+    """Silence, then a tone, at 1000 samples a second."""
+    return np.concatenate([np.zeros(1800 * 1000, np.float32), tone(200, 1800, rate=1000)])
+
+
+def wide_frames(bidirectional: bool) -> tuple:
+    """A random model whose frames last a second each, so that an hour is 3600 of them, and its processor."""
+    from rnn_hub import RnnForCTC, RnnSpeechConfig
+    from rnn_hub.models.speech.feature_extraction_speech import RnnSpeechFeatureExtractor
+    from rnn_hub.models.speech.processing_speech import RnnSpeechProcessor, character_tokenizer
+
+    torch.manual_seed(0)
+    sizes = {"feature_size": 4, "sampling_rate": 1000, "window_length": 1000, "hop_length": 1000}
+    extractor = RnnSpeechFeatureExtractor(**sizes, normalization="global", mean=[-8.0] * 4, std=[3.0] * 4)
+    network = {"input_size": 4, "hop_length": 1000, "conv_size": 4, "hidden_size": 4, "num_layers": 1, "vocab_size": 7}
+    model = RnnForCTC(RnnSpeechConfig(**network, bidirectional=bidirectional)).eval()
+    return model, RnnSpeechProcessor(extractor, character_tokenizer(TONES))
+
+
+def test_an_hour_is_heard_piece_by_piece_by_a_model_that_reads_forwards(monkeypatch) -> None:
+    model, processor = wide_frames(bidirectional=False)
+    hear, frames = rnn_hub.pipeline("speech-recognition", model=model, tokenizer=processor), []
+    extract = processor.feature_extractor.frames
+    monkeypatch.setattr(
+        processor.feature_extractor, "frames", lambda samples: frames.append(len(samples)) or extract(samples)
+    )
+    sound = hour()
+    found = hear([sound, say("d")], return_words=True)
+    assert max(frames) <= 62 * 1000  # a piece, and what was left of the one before
+    assert found[1] == hear(say("d"), return_words=True)
+    monkeypatch.setattr("rnn_hub.pipelines.speech_recognition.LONGEST", 4000.0)
+    assert found[0] == hear(sound, return_words=True)
+
+
+def test_an_hour_is_refused_at_once_by_a_model_that_reads_backwards_too(tmp_path) -> None:
+    model, processor = wide_frames(bidirectional=True)
+    hear = rnn_hub.pipeline("speech-recognition", model=model, tokenizer=processor)
+    for options in ({}, {"num_beams": 4}):
+        with pytest.raises(RnnHubError, match="lasts 3600 seconds, and this model hears 600 at once: cut it"):
+            hear([say("d"), hour()], **options)
+    path = write_audio(tmp_path / "hour.wav", hour(), 1000)
+    with pytest.raises(RnnHubError, match="hour.wav lasts more than 600 seconds"):
+        hear(str(path))
 
 
 def test_what_cannot_be_done_is_said_in_one_line(hear, folder, tmp_path) -> None:

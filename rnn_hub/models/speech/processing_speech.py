@@ -36,11 +36,14 @@ class RnnSpeechProcessor(ProcessorMixin):
             data["labels"] = self.tokenizer(text, padding=True, return_tensors="pt", **kwargs)["input_ids"]
         return BatchFeature(data)
 
-    def read(self, source: Any) -> Any:
-        """What the feature extractor takes of a recording: samples, or the features that are given."""
+    def read(self, source: Any, longest: float | None = None) -> Any:
+        """What the feature extractor takes of a recording: samples, or the features that are given.
+
+        A file of more than `longest` seconds is refused, as `read_audio` says.
+        """
         if self.feature_extractor.kind == "given":
             return source
-        return read_audio(source, self.feature_extractor.sampling_rate)
+        return read_audio(source, self.feature_extractor.sampling_rate, longest)
 
     def decode(self, ids: Any, **kwargs: Any) -> str:
         """The text of the likeliest token of each step, or of what a decoder wrote."""

@@ -14,6 +14,20 @@ from rnn_hub.layers.time_windows import TimeWindows
 from rnn_hub.models.speech.modeling_speech import RnnForCTC
 
 
+def obstacle(model: Any, processor: Any) -> str | None:
+    """Why a model cannot recognize a recording that goes on; None where it can."""
+    extractor = processor.feature_extractor
+    if not hasattr(model, "encoder"):
+        return "a graph of ONNX recognizes whole recordings only: stream with the model's own folder"
+    if model.config.is_encoder_decoder:
+        return "this model's decoder looks at the whole recording, so it cannot write while one goes on"
+    if model.config.bidirectional:
+        return "this model reads a recording backwards too, so it cannot recognize one that goes on"
+    if extractor.kind == "given" or extractor.normalization == "utterance":
+        return "a stream needs features of waveforms that are normalized by the training data's mean"
+    return None
+
+
 class SpeechStream:
     """Audio comes in pieces of any length, text comes out; in the end it is the text of the whole recording.
 
@@ -26,17 +40,13 @@ class SpeechStream:
         sampling_rate: of the pieces; default: the model's own.
 
     Raises:
-        RnnHubError: a model that reads backwards too, or features that need the whole recording.
+        RnnHubError: the model or its features need the whole recording.
     """
 
     def __init__(self, model: RnnForCTC, processor: Any, sampling_rate: int | None = None):
+        if reason := obstacle(model, processor):
+            raise RnnHubError(reason)
         extractor = processor.feature_extractor
-        if not hasattr(model, "encoder"):
-            raise RnnHubError("a graph of ONNX recognizes whole recordings only: stream with the model's own folder")
-        if model.config.bidirectional:
-            raise RnnHubError("this model reads a recording backwards too, so it cannot recognize one that goes on")
-        if extractor.kind == "given" or extractor.normalization == "utterance":
-            raise RnnHubError("a stream needs features of waveforms that are normalized by the training data's mean")
         self.model, self.processor, self.extractor = model.eval(), processor, extractor
         self.sampling_rate = sampling_rate or extractor.sampling_rate
         self.reset()

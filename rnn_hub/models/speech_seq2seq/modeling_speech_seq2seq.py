@@ -111,7 +111,7 @@ class RnnForSpeechSeq2Seq(RnnForConditionalGeneration):
         self, generation_config: GenerationConfig, *args: Any, model_kwargs: dict[str, Any], **kwargs: Any
     ) -> LogitsProcessorList:
         """Those of transformers, which then change the joint scores."""
-        weight = self._decoding_weight(generation_config.ctc_decoding_weight)
+        weight = self.decoding_weight(generation_config.ctc_decoding_weight)
         processors = super()._get_logits_processor(generation_config, *args, model_kwargs=model_kwargs, **kwargs)
         if weight:
             processors.insert(0, self._joint(model_kwargs["encoder_outputs"], weight))
@@ -122,11 +122,12 @@ class RnnForSpeechSeq2Seq(RnnForConditionalGeneration):
         logits = self.ctc_head(encoder_outputs.last_hidden_state).float()
         return blank_padding(F.log_softmax(logits, dim=-1), encoder_outputs.mask, self.config.pad_token_id)
 
-    def _decoding_weight(self, weight: float | None) -> float:
+    def decoding_weight(self, weight: float | None) -> float:
+        """The share of CTC in a search that names this one; a `ValueError` where it cannot be."""
         if weight is None:
             return self.config.ctc_weight
-        if not 0 <= weight <= 1:
-            raise ValueError(f"ctc_decoding_weight must be from 0 (attention alone) to 1 (CTC alone), got {weight}")
+        if not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise ValueError(f"ctc_decoding_weight must be from 0 (attention alone) to 1 (CTC alone), got {weight!r}")
         if weight and not self.config.ctc_weight:
             raise ValueError(
                 f"ctc_decoding_weight is {weight}, and this model has no CTC head: leave it out, or train a model with "
