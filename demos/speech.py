@@ -15,6 +15,7 @@ from demos.shelf import Shelf
 from demos.speech_plot import CSS, speech_html
 from rnn_hub.data.audio import read_audio
 from rnn_hub.errors import RnnHubError
+from rnn_hub.models.speech.streaming import obstacle
 
 TASK = "speech-recognition"
 TITLE = "Speech"
@@ -53,17 +54,18 @@ def listen(shelf: Shelf, recording: str | None, model: str) -> Iterator[View]:
         pipe = shelf[model]
         extractor = pipe.processor.feature_extractor
         samples = read_audio(recording, extractor.sampling_rate, LONGEST)
-        if not pipe.model.config.bidirectional:
+        if obstacle(pipe.model, pipe.processor) is None:
             size = round(PIECE * extractor.sampling_rate)
             pieces = (samples[start : start + size] for start in range(0, len(samples), size))
             for text in pipe.stream(pieces):
                 yield View(text)
-        found = pipe(samples, return_words=True)
+        knows_times = getattr(pipe.model.config, "ctc_weight", 1) > 0
+        found = pipe(samples, return_words=knows_times)
     except RnnHubError as error:
         yield View(notice=text_input.notice(str(error)))
         return
     features = extractor.features(samples)[: 1 + len(samples) // extractor.hop_length]  # without the silence after it
-    picture = speech_html(samples, extractor.sampling_rate, features, found["words"])
+    picture = speech_html(samples, extractor.sampling_rate, features, found.get("words", []))
     silent = "" if found["text"] else text_input.notice("No words were recognized in this recording.")
     yield View(found["text"], picture, silent)
 

@@ -143,6 +143,11 @@ def add_search_options(command: argparse.ArgumentParser) -> None:
     speech.add_argument("--lm-weight", type=float, help="its weight (default: 0.5)")
     speech.add_argument("--token-bonus", type=float, help="added to a text's score for each character (default: 0)")
     speech.add_argument("--word-list", metavar="FILE", help="the only words that may be recognized, one a line")
+    speech.add_argument(
+        "--ctc-decoding-weight",
+        type=float,
+        help="of a model that attends: the share of its CTC head (default: its own)",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from rnn_hub.cli.console import quiet
 from rnn_hub.errors import RnnHubError
 
 GENERATION = ("num_beams", "length_penalty", "max_new_tokens")
-SEARCH = ("num_beams", "language_model", "lm_weight", "token_bonus", "word_list")
+SEARCH = ("num_beams", "language_model", "lm_weight", "token_bonus", "word_list", "ctc_decoding_weight")
 CACHE = ("cache_size", "cache_theta", "cache_weight")
 """Options of models that generate text, of those that recognize speech, and of language models that are measured."""
 
@@ -116,6 +116,9 @@ def generation_options(options: argparse.Namespace, model: Any, known: Sequence[
     given = {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
     known = known or getattr(model, "search_options", GENERATION if model.can_generate() else ())
     for name in given:
+        if name not in known and hasattr(model, "search_options"):
+            flags = ", ".join(f"--{option.replace('_', '-')}" for option in known)
+            raise RnnHubError(f"--{name.replace('_', '-')}: the search of this model knows {flags}: leave it out")
         if name not in known:
             kinds = ((GENERATION, "generate text"), (SEARCH, "recognize speech"), (CACHE, "are language models"))
             kind = next(kind for names, kind in kinds if name in names)

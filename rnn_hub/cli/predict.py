@@ -35,7 +35,9 @@ TASKS_OF_OPTIONS = {
         "text-regression",
         "token-classification",
     ),
-    **dict.fromkeys(("language_model", "lm_weight", "token_bonus", "word_list"), ("speech-recognition",)),
+    **dict.fromkeys(
+        ("language_model", "lm_weight", "token_bonus", "word_list", "ctc_decoding_weight"), ("speech-recognition",)
+    ),
 }
 
 

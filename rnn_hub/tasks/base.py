@@ -124,6 +124,10 @@ class Task(ABC):
         """What the training rows say of the model's configuration, such as its labels; a recipe may say otherwise."""
         return {}
 
+    def fit_tokenizer(self, tokenizer: Any, model: Mapping[str, Any]) -> Any:
+        """The tokenizer section with what follows from the model's; an ``RnnHubError`` where the two do not fit."""
+        return tokenizer
+
     def network(self, model: Mapping[str, Any]) -> str:
         """The network in a few words for the card; ``model`` is the recipe's section."""
         count = model.get("num_layers", 1)

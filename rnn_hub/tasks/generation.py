@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from tqdm.auto import tqdm
@@ -16,7 +16,13 @@ from rnn_hub.tasks.sections import check_keys
 
 
 class GenerationTask(AutoModelTask):
-    """A task whose model generates tokens."""
+    """A task whose model generates tokens.
+
+    Attributes:
+        own_options: what its models read of a generation config beside the fields of transformers.
+    """
+
+    own_options: ClassVar[tuple[str, ...]] = ()
 
     def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
         """Build configs and, without memory, the model: a wrong field, cell, attention or size fails here."""
@@ -38,7 +44,8 @@ class GenerationTask(AutoModelTask):
         return {name: getattr(processor, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
 
     def _generation_config(self, generation: Mapping[str, Any], **ids: Any) -> GenerationConfig:
-        check_keys(generation, (key for key in GenerationConfig().to_dict() if not key.startswith("_")), "generation")
+        known = [key for key in GenerationConfig().to_dict() if not key.startswith("_")]
+        check_keys(generation, [*known, *self.own_options], "generation")
         config = GenerationConfig(**generation, **ids)
         try:
             config.validate(strict=True)

@@ -1,18 +1,17 @@
-"""Speech recognition: columns of audio, or of features, and text -> characters by CTC -> word error rate."""
+"""Speech recognition: columns of audio, or of features, and text -> characters, by CTC or attention -> error rates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import datasets
 import numpy as np
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoModelForCTC, PreTrainedModel
+from transformers import PreTrainedModel
 
-import rnn_hub.models.speech  # noqa: F401  (registers the model with the Auto classes)
 from rnn_hub.data.audio import read_audio
 from rnn_hub.data.loading import load_split
 from rnn_hub.data.speech_collator import SpeechAugmentation, SpeechCollator
@@ -20,19 +19,22 @@ from rnn_hub.data.speech_rows import JoinedStrings, Joining, SpeechRows
 from rnn_hub.data.transcripts import DIGITS, spoken
 from rnn_hub.errors import RnnHubError
 from rnn_hub.metrics import compute_metrics
+from rnn_hub.models.speech.auto_speech import AutoModelForSpeech
 from rnn_hub.models.speech.feature_extraction_speech import RnnSpeechFeatureExtractor
-from rnn_hub.models.speech.processing_speech import RnnSpeechProcessor, character_tokenizer
-from rnn_hub.pipelines.loading import load_pretrained
-from rnn_hub.pipelines.speech_recognition import Search, Transcript, recognize
-from rnn_hub.tasks.auto_model import AutoModelTask
+from rnn_hub.models.speech.processing_speech import RnnSpeechProcessor, character_tokenizer, spelling_tokenizer
+from rnn_hub.pipelines.loading import load_pretrained, reason
+from rnn_hub.pipelines.speech_recognition import Transcript, recognize
+from rnn_hub.pipelines.speech_search import LONGEST_TEXT, Search
 from rnn_hub.tasks.base import DatasetSection, Scores
+from rnn_hub.tasks.generation import GenerationTask
 from rnn_hub.tasks.sections import check_keys
 
 HELD_OUT = "held_out"
 """The name of a validation split that is a part of the training split."""
 SEEDS = (2, 1)
 """Of the strings of a test and of a validation split."""
-
+WRITING = {"num_beams": 5, "max_new_tokens": LONGEST_TEXT}
+"""The search of a decoder, unless a recipe says otherwise."""
 
 FEATURES_USAGE = """```python
 import numpy as np
@@ -85,6 +87,8 @@ class FeatureSection(SpeechAugmentation):
 
     Args:
         kind, feature_size, window_length, hop_length, normalization, tail: as ``RnnSpeechFeatureExtractor`` says.
+        ends: whether the vocabulary has symbols of a text's start and end; default: where the model has a decoder,
+            which needs them.
     """
 
     kind: str = "log_mel"
@@ -93,10 +97,15 @@ class FeatureSection(SpeechAugmentation):
     hop_length: int = 160
     normalization: str = "utterance"
     tail: float = 0.0
+    ends: bool | None = None
 
 
-class SpeechRecognitionTask(AutoModelTask):
-    """What is said in a recording."""
+class SpeechRecognitionTask(GenerationTask):
+    """What is said in a recording.
+
+    A recipe's `model.model_type` chooses: "rnn_hub_speech" says characters by CTC, "rnn_hub_speech_seq2seq" writes them
+    by attention, jointly with CTC where its `ctc_weight` is above 0.
+    """
 
     name = "speech-recognition"
     columns = ("audio", "text", "speaker")
@@ -104,7 +113,8 @@ class SpeechRecognitionTask(AutoModelTask):
     tokenizer_section: ClassVar[type] = FeatureSection
     processor_file = "processor_config.json"
     model_type = "rnn_hub_speech"
-    auto_class = AutoModelForCTC
+    auto_class = AutoModelForSpeech
+    own_options = ("ctc_decoding_weight",)
     metrics: ClassVar[tuple[str, ...]] = ("wer", "cer")
     main_metric = "wer"
     greater_is_better = False
@@ -122,14 +132,26 @@ or, after `import rnn_hub`, with transformers' own `pipeline("automatic-speech-r
 the command line: `rnn-hub predict {name} recording.wav`."""
 
     def use(self, recipe: Mapping[str, Any]) -> str:
-        """Of waveforms, or of the features that are given to the model instead."""
-        given = recipe.get("tokenizer") or {}
-        return FEATURES_USAGE % given["feature_size"] if given.get("kind") == "given" else self.usage
+        """Of waveforms, or of the features that are given to the model instead; words with times of what knows them."""
+        given, model = recipe.get("tokenizer") or {}, recipe.get("model") or {}
+        usage = FEATURES_USAGE % given["feature_size"] if given.get("kind") == "given" else self.usage
+        knows_times = not self._writes(model) or model.get("ctc_weight")
+        return usage if knows_times else usage.replace(", return_words=True", "")
 
     def network(self, model: Mapping[str, Any]) -> str:
-        """The layers and their steps."""
+        """The layers and their steps, and who says the characters."""
         ways = "both directions" if model.get("bidirectional", True) else "one direction"
-        return f"convolutions over time, {super().network({'num_layers': 3, **model})} in {ways}, CTC"
+        writes = self._writes(model)
+        layers = model.get("encoder_num_layers" if writes else "num_layers", 3)
+        heard = f"convolutions over time, {super().network({**model, 'num_layers': layers})} in {ways}"
+        if not writes:
+            return f"{heard}, CTC"
+        share = f", and CTC of weight {model['ctc_weight']:g}" if model.get("ctc_weight") else ""
+        return f"{heard}, a decoder with {model.get('attention_type', 'general')} attention{share}"
+
+    def _writes(self, model: Mapping[str, Any]) -> bool:
+        """Whether the model of a recipe's section has a decoder."""
+        return self._config({"model_type": self.model_type, **model}).is_encoder_decoder
 
     def limits(self, recipe: Mapping[str, Any]) -> str:
         """What it knows."""
@@ -172,20 +194,52 @@ the command line: `rnn-hub predict {name} recording.wav`."""
             _row(row, dataset) for row in tqdm(rows, desc="reading audio", unit="recording", disable=len(rows) < 2000)
         ]
 
+    def fit_tokenizer(self, tokenizer: FeatureSection, model: Mapping[str, Any]) -> FeatureSection:
+        """A decoder needs symbols of a text's start and end, and CTC has no use for them."""
+        writes = self._writes(model)
+        if tokenizer.ends not in (None, writes):
+            need = "needs symbols of a text's start and end" if writes else "has no use for symbols of a text's ends"
+            raise RnnHubError(
+                f"tokenizer.ends is {str(tokenizer.ends).lower()}, and a model of type {model['model_type']} {need}: "
+                "leave it out"
+            )
+        return replace(tokenizer, ends=writes)
+
     def check_model(self, fields: Mapping[str, Any], generation: Mapping[str, Any]) -> None:
         """Build the config and, without memory, the model."""
-        check_keys(generation, (), "generation (how a text is searched for is said when it is)")
+        if not self._writes(fields):
+            check_keys(generation, (), "generation (how a text is searched for is said when it is)")
+        self._generation_config(generation)
         with torch.device("meta"):
-            self._model(self._config(fields))
+            self._build(self._config(fields), generation)
 
     def build_model(
         self, fields: Mapping[str, Any], processor: RnnSpeechProcessor, generation: Mapping[str, Any]
     ) -> PreTrainedModel:
         """Build the model for the processor's features and characters."""
-        extractor, tokenizer = processor.feature_extractor, processor.tokenizer
+        extractor, ids = processor.feature_extractor, self.token_ids(processor)
         known = {"input_size": extractor.feature_size, "hop_length": extractor.hop_length}
-        known |= {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-        return self._model(self._config(fields, **known))
+        if not self._writes(fields):
+            return self._model(self._config(fields, **known, vocab_size=len(processor.tokenizer), **ids))
+        ids["decoder_start_token_id"] = processor.tokenizer.bos_token_id
+        config = self._config(fields, **known, vocab_size=len(processor.tokenizer), **ids)
+        model = self._build(config, generation)
+        model.generation_config = self._generation_config({**WRITING, **generation}, **ids)
+        return model
+
+    def _build(self, config: Any, generation: Mapping[str, Any]) -> PreTrainedModel:
+        """The model, whose search a recipe can have."""
+        model = self._model(config)
+        if generation.get("ctc_decoding_weight") is not None:
+            try:
+                model.decoding_weight(generation["ctc_decoding_weight"])
+            except ValueError as error:
+                raise RnnHubError(f"generation: {reason(error)}") from error
+        return model
+
+    def token_ids(self, processor: RnnSpeechProcessor) -> dict[str, int | None]:
+        """The special tokens of the characters."""
+        return super().token_ids(processor.tokenizer)
 
     def build_processor(
         self, rows: SpeechRows | JoinedStrings, dataset: SpeechDataset, tokenizer: FeatureSection
@@ -199,7 +253,8 @@ the command line: `rnn-hub predict {name} recording.wav`."""
             few = rows.fixed().select(range(0, len(rows), max(1, len(rows) // 300)))
             features = np.concatenate([plain.features(_sound(row)) for row in few])
             options |= {"mean": features.mean(axis=0).tolist(), "std": features.std(axis=0).tolist()}
-        return RnnSpeechProcessor(RnnSpeechFeatureExtractor(**options), character_tokenizer(rows.texts()))
+        characters = (spelling_tokenizer if tokenizer.ends else character_tokenizer)(rows.texts())
+        return RnnSpeechProcessor(RnnSpeechFeatureExtractor(**options), characters)
 
     def load_processor(self, folder: Any) -> RnnSpeechProcessor:
         """The processor of a folder."""

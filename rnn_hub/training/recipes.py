@@ -167,7 +167,9 @@ def build_recipe(values: dict[str, Any], original: dict[str, Any] | None = None,
         task=task,
         name=convert(values.get("name") or default_name, str, "name"),
         dataset=build_section(task.dataset_section, values["dataset"], "dataset"),
-        tokenizer=build_section(task.tokenizer_section, values.get("tokenizer"), "tokenizer"),
+        tokenizer=task.fit_tokenizer(
+            build_section(task.tokenizer_section, values.get("tokenizer"), "tokenizer"), model
+        ),
         model=model,
         training=training,
         generation=generation,
