@@ -27,7 +27,7 @@ def looks_html(image: Image.Image, words: Sequence[str], attention: np.ndarray) 
     Args:
         image: the picture, in RGB.
         words: of the caption.
-        attention: (words, rows, columns), each word's sum to 1.
+        attention: (words, rows, columns), each word's sum to 1, or to less where it looked elsewhere too.
     """
     small = image.copy()
     small.thumbnail((SIDE, SIDE))
@@ -42,7 +42,7 @@ def looks_html(image: Image.Image, words: Sequence[str], attention: np.ndarray) 
 
 def _light(image: Image.Image, weights: np.ndarray) -> str:
     """The picture (W, H) under the light of weights (rows, columns), as a data URL."""
-    light = Image.fromarray((255 * weights / weights.max()).astype(np.uint8)).resize(
+    light = Image.fromarray((255 * weights / (weights.max() or 1)).astype(np.uint8)).resize(
         image.size, Image.Resampling.BICUBIC
     )
     shaded = np.asarray(image) * (DIM + (1 - DIM) * np.asarray(light)[..., None] / 255)

@@ -94,3 +94,8 @@ def test_the_released_model_sees_who_and_what_is_in_the_examples():
     pipe = shelf[next(iter(shelf.models))]
     (record,) = pipe(str(captioning.PICTURES / "astronaut.jpg"))
     assert {"woman", "man", "girl", "boy", "person", "people", "child"} & set(record["generated_text"].split())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_word_that_looks_at_no_region_leaves_the_picture_dark() -> None:
+    assert "data:image/jpeg" in looks_html(Image.new("RGB", (40, 30), "white"), ["left"], np.zeros((1, 7, 7)))
