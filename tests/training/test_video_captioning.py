@@ -109,6 +109,10 @@ def test_padded_frames_change_nothing():
         assert torch.equal(generate(model, more, **search), generate(model, batch, **search))
     features = {"features": model.encoder.extract(image), "motion_features": model.encoder.watch(clip)}
     assert torch.equal(generate(model, features, num_beams=3), generate(model, batch, num_beams=3))
+    encoded, ids = model.encoder(**more), torch.tensor([[2, 5]] * 2)
+    expected = model(**more, decoder_input_ids=ids).logits
+    for given in (encoded, encoded.to_tuple()):
+        torch.testing.assert_close(model(encoder_outputs=given, decoder_input_ids=ids).logits, expected)
     with pytest.raises(ValueError, match="either clip_values or motion_features"):
         model(pixel_values=image, labels=labels)
 

@@ -9,8 +9,7 @@ from transformers.utils import ModelOutput
 
 from rnn_hub.layers.loss import IGNORED
 from rnn_hub.models.caption.configuration_caption import RnnCaptionConfig
-from rnn_hub.models.caption.regions import RegionEncoder
-from rnn_hub.models.encoder.modeling_encoder import RnnEncoderOutput
+from rnn_hub.models.caption.regions import RegionEncoder, RegionEncoderOutput
 from rnn_hub.models.seq2seq.modeling_seq2seq import RnnForConditionalGeneration
 
 
@@ -30,6 +29,7 @@ class RnnForCaptioning(RnnForConditionalGeneration):
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     _tied_weights_keys = {"lm_head.weight": "embeddings.weight"}
+    _encoder_output_class = RegionEncoderOutput
 
     @staticmethod
     def _build_encoder(config: RnnCaptionConfig) -> nn.Module:
@@ -59,8 +59,7 @@ class RnnForCaptioning(RnnForConditionalGeneration):
         """
         if encoder_outputs is None:
             encoder_outputs = self.encoder(pixel_values, features, clip_values, motion_features, clip_mask)
-        elif not isinstance(encoder_outputs, ModelOutput):
-            encoder_outputs = RnnEncoderOutput(*encoder_outputs)
+        encoder_outputs = self._as_output(encoder_outputs)
         kwargs["attention_mask"] = encoder_outputs.get("mask")
         return super().forward(encoder_outputs=encoder_outputs, **kwargs)
 

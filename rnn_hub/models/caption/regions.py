@@ -1,15 +1,25 @@
 """From pixels to the regions that a decoder attends to."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.utils import ModelOutput
 
 from rnn_hub.layers.dropout import SequenceDropout
 from rnn_hub.models.caption.configuration_caption import RnnCaptionConfig
-from rnn_hub.models.encoder.modeling_encoder import RnnEncoderOutput
 from rnn_hub.models.vision.configuration_vision import RnnVisionConfig
 from rnn_hub.models.vision.modeling_vision import RnnForVideoClassification
+
+
+@dataclass
+class RegionEncoderOutput(ModelOutput):
+    """Regions, and beside them a clip's states (B, S, D); one vector (B, D) of all; of a clip their mask (B, S)."""
+
+    last_hidden_state: Tensor | None = None
+    pooler_output: Tensor | None = None
+    mask: Tensor | None = None
 
 
 class RegionEncoder(nn.Module):
@@ -70,7 +80,7 @@ class RegionEncoder(nn.Module):
         motion_features: Tensor | None = None,
         clip_mask: Tensor | None = None,
         **kwargs: Any,
-    ) -> RnnEncoderOutput:
+    ) -> RegionEncoderOutput:
         """Regions (B, S, D), with those of a clip's frames (B, S + T, D), and the vector (B, D) of the whole.
 
         Args:
@@ -84,7 +94,7 @@ class RegionEncoder(nn.Module):
             features = self.extract(pixel_values)
         regions = torch.tanh(self.project(self.dropout(features.to(self.project.weight.dtype))))
         if self.motion is None:
-            return RnnEncoderOutput(last_hidden_state=regions, pooler_output=regions.mean(dim=1))
+            return RegionEncoderOutput(last_hidden_state=regions, pooler_output=regions.mean(dim=1))
         if (clip_values is None) == (motion_features is None):
             raise ValueError("of a clip pass either clip_values or motion_features too")
         if motion_features is None:
@@ -92,7 +102,7 @@ class RegionEncoder(nn.Module):
         states = torch.tanh(self.project_motion(motion_features.to(regions.dtype)))
         mask = states.new_ones(states.shape[:2], dtype=torch.long) if clip_mask is None else clip_mask.long()
         last = states.take_along_dim((mask.sum(dim=1) - 1).clamp(min=0)[:, None, None], dim=1)[:, 0]
-        return RnnEncoderOutput(
+        return RegionEncoderOutput(
             last_hidden_state=torch.cat([regions, states], dim=1),
             pooler_output=regions.mean(dim=1) + last,
             mask=torch.cat([mask.new_ones(regions.shape[:2]), mask], dim=1),

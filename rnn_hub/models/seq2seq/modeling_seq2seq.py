@@ -80,6 +80,16 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
             return self.encoder.stack.hidden_size * len(self.encoder.stack.directions)
         return self.encoder.config.hidden_size
 
+    @property
+    def _encoder_output_class(self) -> type[ModelOutput]:
+        return RnnEncoderOutput if isinstance(self.encoder, RnnEncoderModel) else BaseModelOutput
+
+    def _as_output(self, encoder_outputs: ModelOutput | tuple[Tensor, ...]) -> ModelOutput:
+        """What the encoder returned, which may be a tuple, as an object."""
+        if isinstance(encoder_outputs, ModelOutput):
+            return encoder_outputs
+        return self._encoder_output_class(*encoder_outputs)
+
     def get_expanded_tied_weights_keys(self, all_submodels: bool = False) -> dict[str, str]:
         """The weights that the configuration ties; transformers would ask `tie_word_embeddings` for all of them."""
         if all_submodels:
@@ -158,9 +168,7 @@ class RnnForConditionalGeneration(RnnPreTrainedModel, RnnGenerationMixin):
                 inputs_embeds=inputs_embeds,
                 return_dict=True,
             )
-        elif not isinstance(encoder_outputs, ModelOutput):
-            ours = isinstance(self.encoder, RnnEncoderModel)
-            encoder_outputs = (RnnEncoderOutput if ours else BaseModelOutput)(*encoder_outputs)
+        encoder_outputs = self._as_output(encoder_outputs)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
             if labels is None:
                 raise ValueError("the decoder needs decoder_input_ids, decoder_inputs_embeds or labels")

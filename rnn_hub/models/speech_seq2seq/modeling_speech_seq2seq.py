@@ -56,6 +56,7 @@ class RnnForSpeechSeq2Seq(RnnForConditionalGeneration):
     input_modalities = ("audio",)
     search_options = ("num_beams", "length_penalty", "max_new_tokens", "ctc_decoding_weight")
     _tied_weights_keys = {"lm_head.weight": "embeddings.weight"}
+    _encoder_output_class = SpeechEncoderOutput
 
     def __init__(self, config: RnnSpeechSeq2SeqConfig, encoder: nn.Module | None = None):
         super().__init__(config, encoder)
@@ -87,8 +88,7 @@ class RnnForSpeechSeq2Seq(RnnForConditionalGeneration):
         """
         if encoder_outputs is None:
             encoder_outputs = self.encoder(input_features, attention_mask)
-        elif not isinstance(encoder_outputs, ModelOutput):
-            encoder_outputs = SpeechEncoderOutput(*encoder_outputs)
+        encoder_outputs = self._as_output(encoder_outputs)
         return super().forward(encoder_outputs=encoder_outputs, attention_mask=encoder_outputs.mask, **kwargs)
 
     def generate(self, inputs: Tensor | None = None, ctc_decoding_weight: float | None = None, **kwargs: Any) -> Any:
