@@ -6,6 +6,7 @@ dropped the argument `verbose` of `ReduceLROnPlateau`. A constant learning rate 
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -117,7 +118,7 @@ class Training:
 
     @torch.no_grad()
     def loss(self) -> float:
-        """Nats a target token of what is held out."""
+        """Nats a target token of what is held out; not a number where nothing is."""
         self.model.eval()
         total = tokens = 0
         for pairs in self.held_out:
@@ -126,7 +127,7 @@ class Training:
             total += self.model(return_type="loss", **vars(batch))[0].item()
             tokens += sum(len(target) for _, target in pairs)
         self.model.train()
-        return total / tokens
+        return total / tokens if tokens else math.nan
 
 
 class Decoding:
