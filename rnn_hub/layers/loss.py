@@ -54,7 +54,8 @@ def sampled_cross_entropy(
     drawn = others[torch.randperm(len(others), device=others.device)[:num_samples]]
     classes = torch.cat([found, drawn])
     stands_for = weight.new_zeros(len(classes))
-    stands_for[len(found) :] = math.log(len(others) / max(len(drawn), 1) or 1)
+    if len(drawn):
+        stands_for[len(found) :] = math.log(len(others) / len(drawn))
     bias = stands_for if bias is None else bias[classes] + stands_for
     return linear_cross_entropy(hidden[real], weight[classes], bias, targets)
 

@@ -34,7 +34,7 @@ def load_pretrained(auto_class: Any, model: str, processor_class: Any = AutoToke
     if folder.is_dir():
         exported = is_exported(folder)
         needed = (*(_NEEDED[:1] if exported else _NEEDED), *_files(processor_class))
-        missing = [name for name in needed if not (folder / name).is_file()]
+        missing = [name for name in needed if not any((folder / one).is_file() for one in name.split(" or "))]
         if (folder / "model.safetensors.index.json").is_file() and "model.safetensors" in missing:
             missing.remove("model.safetensors")
         if missing:
@@ -84,7 +84,7 @@ def is_exported(folder: Path) -> bool:
 
 
 def _files(processor_class: Any) -> tuple[str, ...]:
-    """The files that a processor is loaded from."""
+    """The files that a processor is loaded from; "A or B" for either."""
     if hasattr(processor_class, "needed_files"):
         return processor_class.needed_files
     if hasattr(processor_class, "get_video_processor_dict"):

@@ -1,6 +1,7 @@
 """Recordings in, words with their times out; searches with a language model and a list of words; bad input."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -23,6 +24,12 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hear(folder):
     return rnn_hub.pipeline("speech-recognition", model=folder)
+
+
+def test_a_folder_without_its_characters_is_refused(folder, tmp_path) -> None:
+    shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("vocab.json", "checkpoints"))
+    with pytest.raises(RnnHubError, match="lacks vocab.json or tokenizer.json"):
+        rnn_hub.pipeline("speech-recognition", model=tmp_path / "copy")
 
 
 def test_it_learned_to_hear(hear) -> None:

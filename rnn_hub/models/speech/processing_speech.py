@@ -21,7 +21,7 @@ class RnnSpeechProcessor(ProcessorMixin):
             every text with a token of its own (`spelling_tokenizer`).
     """
 
-    needed_files = ("processor_config.json", "tokenizer_config.json")
+    needed_files = ("processor_config.json", "vocab.json or tokenizer.json")
 
     def __init__(self, feature_extractor: Any, tokenizer: Any):
         super().__init__(feature_extractor, tokenizer)
